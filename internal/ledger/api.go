@@ -1,0 +1,115 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"gitops-squared.io/gsq/internal/intent"
+)
+
+// Change is what one caller wants done to one resource.
+type Change struct {
+	Name   string
+	Delete bool        // delete it; else declare Spec
+	Spec   intent.Spec // ignored when Delete is set
+
+	// IfMatch, unless empty, is the digest that the resource must have now
+	// (or "*": it must exist). IfNoneMatch: it must not exist.
+	IfMatch     string
+	IfNoneMatch bool
+}
+
+// Request is one caller's changes of one namespace: all of them happen in one
+// revision, or none.
+type Request struct {
+	Namespace string
+	Changes   []Change // at most one a name
+
+	// Prune also deletes every resource that Changes does not name. It is
+	// judged by the deletion guard: an empty result, or more than half of the
+	// resources deleted, needs Confirm.
+	Prune   bool
+	Confirm bool
+
+	// DryRun answers what would happen and writes nothing.
+	DryRun bool
+
+	Actor  string // who asks; empty means unknown
+	Reason string // why; may be empty
+}
+
+// Operation says what a write did to a resource. The strings are written into
+// commit records.
+type Operation string
+
+// The operations. Unchanged never appears in a commit record.
+const (
+	Created   Operation = "create"
+	Updated   Operation = "update"
+	Deleted   Operation = "delete"
+	Unchanged Operation = "unchanged"
+)
+
+// Revision names one commit of a namespace's catalog. The zero value means
+// that there is none.
+type Revision struct {
+	Number int64
+	Digest digest.Digest // of the catalog's manifest
+	Time   time.Time
+}
+
+// Entry is a live resource as the catalog holds it. It is immutable.
+type Entry struct {
+	intent.Resource
+	YAML       []byte        // the canonical manifest; callers must not change it
+	Digest     digest.Digest // of the resource artifact's manifest: the ETag
+	Repository string        // of the resource artifact
+}
+
+// Outcome is what happened to one resource.
+type Outcome struct {
+	Name      string
+	Operation Operation
+	Before    *Entry // nil when it did not exist
+	After     *Entry // nil when it is deleted
+
+	// Version and Digest are those of the version that the write made (of the
+	// tombstone, when it is a delete), or of the one that stays when Unchanged.
+	// In a dry run, Version is zero and Digest empty unless Unchanged.
+	Version intent.Version
+	Digest  digest.Digest
+}
+
+// Result is the answer to a Request.
+type Result struct {
+	Revision Revision  // the revision that holds the result; unchanged requests get the present one
+	Outcomes []Outcome // sorted by name
+}
+
+// Snapshot is a namespace's content at one revision. It is immutable.
+type Snapshot struct {
+	Revision Revision
+	Entries  []*Entry // sorted by name
+}
+
+// Namespace is what the system catalog says of one namespace.
+type Namespace struct {
+	Name      string
+	State     State
+	Created   time.Time
+	Revision  Revision // the head; zero unless active
+	Resources int
+	// Problem says why the namespace refuses writes; empty when it does not.
+	Problem string
+}
+
+// State of a namespace.
+type State string
+
+// The states.
+const (
+	Creating State = "creating"
+	Active   State = "active"
+	Gone     State = "deleted"
+)
