@@ -2,42 +2,22 @@ package faulty_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/opencontainers/image-spec/specs-go"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"gitops-squared.io/gsq/internal/registry"
 	"gitops-squared.io/gsq/internal/registry/faulty"
+	"gitops-squared.io/gsq/internal/registry/registrytest"
 )
 
 const repo = "test/repo"
 
-// artifact returns an artifact of two blobs that is different for each text.
-func artifact(t *testing.T, text string) registry.Artifact {
-	t.Helper()
-	config := registry.NewBlob(ocispec.MediaTypeEmptyJSON, []byte("{}"))
-	layer := registry.NewBlob("text/plain", []byte(text))
-	data, err := json.Marshal(ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2},
-		MediaType: ocispec.MediaTypeImageManifest,
-		Config:    config.Descriptor(),
-		Layers:    []ocispec.Descriptor{layer.Descriptor()},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return registry.Artifact{Manifest: registry.NewManifest(ocispec.MediaTypeImageManifest, data), Blobs: []registry.Blob{config, layer}}
-}
-
 // put stores an artifact and tags it, without faults.
 func put(t *testing.T, s *faulty.Store, tag, text string) registry.Manifest {
 	t.Helper()
-	a := artifact(t, text)
+	a := registrytest.Artifact(t, nil, text)
 	raw := s.Raw()
 	if err := raw.Put(t.Context(), registry.Push{Repository: repo, Artifact: a}); err != nil {
 		t.Fatal(err)
@@ -197,7 +177,7 @@ func TestStaleAnswersThePreviousValue(t *testing.T) {
 func TestFaultOfOneRequestOfAPut(t *testing.T) {
 	t.Parallel()
 	s := faulty.New()
-	a, b := artifact(t, "a"), artifact(t, "b")
+	a, b := registrytest.Artifact(t, nil, "a"), registrytest.Artifact(t, nil, "b")
 	s.SetFault(func(op faulty.Op) faulty.Fault {
 		if op.N == 6 {
 			return faulty.NotStored
@@ -315,4 +295,9 @@ func TestTampering(t *testing.T) {
 	if s.Raw().Count() != 0 || s.Count() != s.Count(faulty.Get) {
 		t.Error("tampering counts as a request")
 	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	registrytest.Run(t, func(*testing.T) registry.Registry { return faulty.New() })
 }
