@@ -8,8 +8,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"gitops-squared.io/gsq/internal/artifact"
 	"gitops-squared.io/gsq/internal/intent"
 	"gitops-squared.io/gsq/internal/registry"
 )
@@ -21,7 +26,7 @@ type Options struct {
 	Schema   *intent.Schema
 
 	// Exclusive says that nobody else can write the prefix (the embedded
-	// registry behind its lock), so that no writer claim is needed.
+	// registry behind its lock), so that the writer claim needs no checks.
 	Exclusive bool
 
 	// Fresh says that a missing system catalog means an empty registry rather
@@ -30,44 +35,259 @@ type Options struct {
 	Fresh bool
 
 	MaxResources    int // a catalog; default 1,000
-	MaxCatalogBytes int // unpacked manifests of a catalog; default 16 MiB
+	MaxCatalogBytes int // manifests of a catalog; default 16 MiB
 	QueueLength     int // waiting requests a namespace; default 1,024
 
 	Now func() time.Time // the wall clock for versions; default time.Now
 	Log *slog.Logger     // default slog.Default()
 }
 
+func (o Options) complete() (Options, error) {
+	if o.Registry == nil || o.Prefix == "" || strings.HasSuffix(o.Prefix, "/") || o.Schema == nil {
+		return o, errors.New("ledger: registry, prefix (without a slash at the end) and schema are required")
+	}
+	if o.MaxResources == 0 {
+		o.MaxResources = 1000
+	}
+	if o.MaxCatalogBytes == 0 {
+		o.MaxCatalogBytes = 16 << 20
+	}
+	if o.QueueLength == 0 {
+		o.QueueLength = 1024
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return o, nil
+}
+
 // Ledger is safe for concurrent use.
-type Ledger struct{}
+type Ledger struct {
+	o      Options
+	layout artifact.Layout
+	stamps stamps
+
+	notReady atomic.Pointer[Error] // nil while writes are accepted
+
+	mu         sync.RWMutex
+	claim      *claim
+	system     *system
+	namespaces map[string]*namespace
+	creations  map[string]*creation
+	closed     bool
+	work       context.Context // of all goroutines below; set by Run
+	workers    sync.WaitGroup  // what a drain waits for
+	watchers   sync.WaitGroup  // what ends with work
+
+	earlier cache
+}
 
 // New returns a ledger that is not ready until Run has loaded it.
-func New(o Options) (*Ledger, error) { return nil, errors.New("to come") }
+func New(o Options) (*Ledger, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	l := &Ledger{
+		o: o, layout: artifact.Layout{Prefix: o.Prefix}, stamps: stamps{now: o.Now},
+		namespaces: map[string]*namespace{}, creations: map[string]*creation{},
+	}
+	l.notReady.Store(fail(CodeNotReady, nil, "the ledger is not loaded yet; try again later"))
+	return l, nil
+}
 
 // Run claims the prefix, loads the state from the registry, repeating until it
 // succeeds, and then keeps watch until ctx ends. Then it drains: what was
-// accepted is committed or answered, within 12 seconds. It returns nil after
-// a drain, and an error only for what no repetition can mend.
-func (l *Ledger) Run(ctx context.Context) error { return nil }
+// accepted is committed or answered, within 12 seconds. It must be called
+// once. It returns nil after a drain, also when it never became ready.
+func (l *Ledger) Run(ctx context.Context) error {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	l.mu.Lock()
+	l.work = work
+	l.mu.Unlock()
+
+	l.loadUntilReady(ctx)
+	<-ctx.Done()
+
+	l.notReady.Store(errStopping())
+	l.mu.Lock()
+	l.closed = true
+	for _, ns := range l.namespaces {
+		ns.close()
+	}
+	l.mu.Unlock()
+	drained := make(chan struct{})
+	go func() {
+		l.workers.Wait()
+		close(drained)
+	}()
+	limit := time.NewTimer(drainTime)
+	defer limit.Stop()
+	select {
+	case <-drained:
+	case <-limit.C:
+		l.o.Log.Warn("stopping with commits that the registry has not confirmed; the next start settles them")
+	}
+	cancel()
+	<-drained
+	l.watchers.Wait()
+	return nil
+}
+
+func errStopping() *Error {
+	return fail(CodeNotReady, nil, "the server is stopping; nothing changed, try again elsewhere or later")
+}
+
+func errSupersededBy(cause error) *Error {
+	return fail(CodeSuperseded, cause, "another ledger has claimed this registry; this one writes nothing more until it is restarted")
+}
 
 // Ready returns nil once the ledger is loaded and may write, else an *Error
 // that says what is missing.
-func (l *Ledger) Ready() error { return nil }
+func (l *Ledger) Ready() error {
+	if err := l.notReady.Load(); err != nil {
+		return err
+	}
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.claim.superseded.Load() {
+		return errSupersededBy(nil)
+	}
+	return nil
+}
+
+// Ping asks the registry for the system catalog. It returns nil, or an *Error
+// that says why the registry cannot be used.
+func (l *Ledger) Ping(ctx context.Context) error {
+	if _, err := resolve(ctx, l.o.Registry, l.layout.System(), artifact.Latest); err != nil {
+		return fail(CodeRegistryUnavailable, err, "the registry does not answer for the system catalog")
+	}
+	return nil
+}
 
 // Apply performs a request. It returns when the outcome is durable, or known
-// not to happen, or (CodeOutcomeUnknown) after five seconds.
-func (l *Ledger) Apply(ctx context.Context, r Request) (Result, error) { return Result{}, nil }
+// not to happen, or (CodeOutcomeUnknown) within five seconds.
+func (l *Ledger) Apply(ctx context.Context, r Request) (Result, error) {
+	deadline := time.Now().Add(patience)
+	if err := prepare(l.o.Schema, &r); err != nil {
+		return Result{}, err
+	}
+	if err := l.Ready(); err != nil {
+		return Result{}, err
+	}
+	ns, err := l.namespace(r.Namespace)
+	if err != nil {
+		var e *Error
+		if !errors.As(err, &e) || e.Code != CodeNamespaceNotFound {
+			return Result{}, err
+		}
+		return l.applyFirst(ctx, r, deadline)
+	}
+	if r.DryRun {
+		return dryRun(r, ns.state.Load())
+	}
+	return ns.submit(ctx, r, deadline)
+}
+
+// applyFirst performs a request on a namespace that does not exist, which it
+// creates if the request would write anything.
+func (l *Ledger) applyFirst(ctx context.Context, r Request, deadline time.Time) (Result, error) {
+	result, err := dryRun(r, &state{})
+	if err != nil || r.DryRun {
+		return result, err
+	}
+	if !changesAnything(result.Outcomes) {
+		return Result{}, errNoNamespace(r.Namespace)
+	}
+	ns, err := l.create(ctx, r, deadline)
+	if err != nil {
+		return Result{}, err
+	}
+	return ns.submit(ctx, r, deadline)
+}
+
+func dryRun(r Request, s *state) (Result, error) {
+	outcomes, err := evaluate(r, s.Snapshot)
+	return Result{Revision: s.Revision, Outcomes: outcomes}, err
+}
+
+func errNoNamespace(name string) *Error {
+	return fail(CodeNamespaceNotFound, nil, "namespace %s does not exist; the first write creates it", name)
+}
+
+// namespace returns a namespace whose content is known.
+func (l *Ledger) namespace(name string) (*namespace, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.system == nil {
+		return nil, l.notReady.Load()
+	}
+	switch l.system.stateOf(name) {
+	case Gone:
+		return nil, fail(CodeNamespaceDeleted, nil, "namespace %s was deleted; restore it first", name)
+	case Active:
+	default:
+		return nil, errNoNamespace(name)
+	}
+	ns := l.namespaces[name]
+	if ns == nil || ns.state.Load() == nil {
+		if ns != nil && ns.problem.Load() != nil {
+			return nil, ns.problem.Load()
+		}
+		return nil, fail(CodeNotReady, nil, "namespace %s is not loaded yet; try again later", name)
+	}
+	return ns, nil
+}
 
 // Get returns one resource and the revision that it was read from.
-func (l *Ledger) Get(namespace, name string) (*Entry, Revision, error) { return nil, Revision{}, nil }
+func (l *Ledger) Get(namespace, name string) (*Entry, Revision, error) {
+	s, err := l.List(namespace)
+	if err != nil {
+		return nil, Revision{}, err
+	}
+	if e := s.Find(name); e != nil {
+		return e, s.Revision, nil
+	}
+	return nil, Revision{}, fail(CodeNotFound, nil, "%s does not exist in namespace %s", name, namespace)
+}
 
 // List returns a namespace's present content, from memory.
-func (l *Ledger) List(namespace string) (Snapshot, error) { return Snapshot{}, nil }
-
-// ListAt returns a namespace's content at an earlier revision.
-// CodeRevisionExpired if the registry does not have it any more.
-func (l *Ledger) ListAt(ctx context.Context, namespace string, number int64) (Snapshot, error) {
-	return Snapshot{}, nil
+func (l *Ledger) List(namespace string) (Snapshot, error) {
+	ns, err := l.namespace(namespace)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	return ns.state.Load().Snapshot, nil
 }
 
 // Namespaces returns all namespaces by name, deleted ones included.
-func (l *Ledger) Namespaces() ([]Namespace, error) { return nil, nil }
+func (l *Ledger) Namespaces() ([]Namespace, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.system == nil {
+		return nil, l.notReady.Load()
+	}
+	var out []Namespace
+	for name, s := range l.system.content.Load().Namespaces {
+		created, err := intent.ParseTime(s.CreatedAt)
+		if err != nil {
+			return nil, fail(CodeCorrupt, err, "the system catalog is damaged")
+		}
+		n := Namespace{Name: name, State: State(s.State), Created: created}
+		if ns := l.namespaces[name]; ns != nil {
+			if st := ns.state.Load(); st != nil && n.State == Active {
+				n.Revision, n.Resources = st.Revision, len(st.Entries)
+			}
+			if p := ns.problem.Load(); p != nil {
+				n.Problem = p.Error()
+			}
+		}
+		out = append(out, n)
+	}
+	slices.SortFunc(out, func(a, b Namespace) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}

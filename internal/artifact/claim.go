@@ -1,0 +1,69 @@
+package artifact
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"gitops-squared.io/gsq/internal/intent"
+	"gitops-squared.io/gsq/internal/registry"
+)
+
+// Claim says which ledger holds the prefix.
+type Claim struct {
+	ID   string `json:"id"`   // ClaimID of time and a random part
+	Host string `json:"host"` // where it runs, for people
+}
+
+// claimID is w<microseconds>-<16 hexadecimal digits>.
+var claimID = regexp.MustCompile(`^w([1-9][0-9]{0,17})-[0-9a-f]{16}$`)
+
+// ClaimID builds the id of a claim made at t. Ids order by their time.
+func ClaimID(t intent.Version, random uint64) string {
+	return fmt.Sprintf("w%d-%016x", int64(t), random)
+}
+
+// ClaimTime is the time in a claim's id; false if it is not an id.
+func ClaimTime(id string) (intent.Version, bool) {
+	m := claimID.FindStringSubmatch(id)
+	if m == nil {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(m[1], 10, 64)
+	return intent.Version(n), err == nil
+}
+
+// Pack returns the artifact that is put at the writer repository's latest.
+func (c Claim) Pack() (registry.Artifact, error) {
+	data, err := json.Marshal(c)
+	if err != nil {
+		return registry.Artifact{}, fmt.Errorf("writer claim: %w", err)
+	}
+	config, layer := emptyConfig(), registry.NewBlob(TypeWriterClaim, data)
+	return pack(ocispec.Manifest{
+		ArtifactType: TypeWriter,
+		Config:       config.Descriptor(),
+		Layers:       []ocispec.Descriptor{layer.Descriptor()},
+	}, config, layer), nil
+}
+
+// UnpackClaim reads what Pack wrote.
+func UnpackClaim(a registry.Artifact) (Claim, error) {
+	if len(a.Blobs) != 2 || a.Blobs[1].MediaType != TypeWriterClaim {
+		return Claim{}, fmt.Errorf("manifest %s: not a writer claim", a.Manifest.Digest)
+	}
+	var c Claim
+	d := json.NewDecoder(bytes.NewReader(a.Blobs[1].Data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return Claim{}, fmt.Errorf("writer claim: %w", err)
+	}
+	if _, ok := ClaimTime(c.ID); !ok {
+		return Claim{}, fmt.Errorf("writer claim: %q is not an id", c.ID)
+	}
+	return c, nil
+}

@@ -1,0 +1,75 @@
+// Package artifact turns resources and commits into OCI manifests and back:
+// media types, repository names, tags and bytes. It knows no network and no
+// clock; docs/formats.md describes what it writes.
+package artifact
+
+import (
+	"fmt"
+	"strconv"
+
+	"gitops-squared.io/gsq/internal/intent"
+)
+
+// Media types.
+const (
+	TypeResource     = "application/vnd.gitops-squared.resource.v1"
+	TypeResourceYAML = "application/vnd.gitops-squared.manifest.v1+yaml"
+	TypeFluxConfig   = "application/vnd.cncf.flux.config.v1+json"
+	TypeFluxContent  = "application/vnd.cncf.flux.content.v1.tar+gzip"
+	TypeSystemConfig = "application/vnd.gitops-squared.commit.v1+json"
+	TypeSystem       = "application/vnd.gitops-squared.system.v1+json"
+	TypeWriter       = "application/vnd.gitops-squared.writer.v1"
+	TypeWriterClaim  = "application/vnd.gitops-squared.writer.v1+json"
+)
+
+// Annotations of resource artifacts.
+const (
+	AnnotationName      = "io.gitops-squared.resource.name"
+	AnnotationNamespace = "io.gitops-squared.resource.namespace"
+	AnnotationVersion   = "io.gitops-squared.resource.version"
+	AnnotationDeleted   = "io.gitops-squared.resource.deleted"
+)
+
+// Latest is the tag that moves.
+const Latest = "latest"
+
+// DefaultNamespace is the one that the un-namespaced calls mean, and whose
+// catalog has the short name.
+const DefaultNamespace = "default"
+
+// Layout names the repositories under a prefix.
+type Layout struct {
+	Prefix string // without a slash at the end
+}
+
+// Resource is the repository of one resource's history.
+func (l Layout) Resource(r intent.Ref) string {
+	return l.Prefix + "/resources/" + r.Namespace + "/" + r.Name
+}
+
+// Catalog is the repository of a namespace's catalog.
+func (l Layout) Catalog(namespace string) string {
+	if namespace == DefaultNamespace {
+		return l.Prefix + "/catalog"
+	}
+	return l.Prefix + "/catalogs/" + namespace
+}
+
+// System is the repository of the namespaces and their settings.
+func (l Layout) System() string { return l.Prefix + "/system" }
+
+// Writer is the repository of the writer claim.
+func (l Layout) Writer() string { return l.Prefix + "/writer" }
+
+// RevisionTag is the write-once tag of revision n, r<n>.
+func RevisionTag(n int64) string { return "r" + strconv.FormatInt(n, 10) }
+
+// ParseRevisionTag reads what RevisionTag wrote, and nothing else.
+func ParseRevisionTag(tag string) (int64, error) {
+	if len(tag) > 1 && tag[0] == 'r' {
+		if n, err := strconv.ParseInt(tag[1:], 10, 64); err == nil && RevisionTag(n) == tag && n >= 0 {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is not a revision: it must be r and a number", tag)
+}

@@ -1,0 +1,92 @@
+package artifact
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"sigs.k8s.io/yaml"
+
+	"gitops-squared.io/gsq/internal/intent"
+	"gitops-squared.io/gsq/internal/registry"
+)
+
+const titleResource = "platformresource.yaml"
+
+// Resource returns the artifact of one version of a resource. It is a pure
+// function of the manifest: r must be what the manifest parses to.
+func Resource(r intent.Resource, manifest []byte) registry.Artifact {
+	return resourceArtifact(r.Ref, r.Version, manifest, false)
+}
+
+// ResourceOf is Resource for a manifest that was not parsed yet. It fails for
+// a manifest that intent.Parse refuses.
+func ResourceOf(manifest []byte) (intent.Resource, registry.Artifact, error) {
+	r, err := intent.Parse(manifest)
+	if err != nil {
+		return intent.Resource{}, registry.Artifact{}, err
+	}
+	return r, Resource(r, manifest), nil
+}
+
+type tombstone struct {
+	Deleted   bool   `json:"deleted"`
+	DeletedAt string `json:"deletedAt"`
+	Name      string `json:"name"`
+	Namespace string `json:"namespace"`
+	Version   string `json:"version"`
+}
+
+// Tombstone returns the artifact of a resource's deletion. It is a pure
+// function of name and version, so it can be rebuilt from a commit record.
+func Tombstone(ref intent.Ref, v intent.Version) (registry.Artifact, error) {
+	data, err := yaml.Marshal(tombstone{
+		Deleted: true, DeletedAt: intent.FormatTime(v.Time()),
+		Name: ref.Name, Namespace: ref.Namespace, Version: v.String(),
+	})
+	if err != nil {
+		return registry.Artifact{}, fmt.Errorf("tombstone of %s: %w", ref, err)
+	}
+	return resourceArtifact(ref, v, data, true), nil
+}
+
+func resourceArtifact(ref intent.Ref, v intent.Version, data []byte, deleted bool) registry.Artifact {
+	marks := func(more map[string]string) map[string]string {
+		more[AnnotationName] = ref.Name
+		more[AnnotationNamespace] = ref.Namespace
+		more[AnnotationVersion] = v.String()
+		if deleted {
+			more[AnnotationDeleted] = "true"
+		}
+		return more
+	}
+	config := emptyConfig()
+	layer := registry.NewBlob(TypeResourceYAML, data)
+	described := layer.Descriptor()
+	described.Annotations = marks(map[string]string{ocispec.AnnotationTitle: titleResource})
+	return pack(ocispec.Manifest{
+		ArtifactType: TypeResource,
+		Config:       config.Descriptor(),
+		Layers:       []ocispec.Descriptor{described},
+		Annotations:  marks(map[string]string{ocispec.AnnotationCreated: intent.FormatTime(v.Time())}),
+	}, config, layer)
+}
+
+// emptyConfig is the config of artifacts that have none (OCI image
+// specification 1.1, "Guidance for an empty descriptor").
+func emptyConfig() registry.Blob {
+	return registry.NewBlob(ocispec.MediaTypeEmptyJSON, ocispec.DescriptorEmptyJSON.Data)
+}
+
+// pack adds what every manifest has and encodes it. encoding/json sorts map
+// keys, so the same manifest always has the same bytes.
+func pack(m ocispec.Manifest, blobs ...registry.Blob) registry.Artifact {
+	m.Versioned = specs.Versioned{SchemaVersion: 2}
+	m.MediaType = ocispec.MediaTypeImageManifest
+	data, err := json.Marshal(m)
+	if err != nil {
+		panic("artifact: a manifest of strings and numbers must encode: " + err.Error())
+	}
+	return registry.Artifact{Manifest: registry.NewManifest(m.MediaType, data), Blobs: blobs}
+}

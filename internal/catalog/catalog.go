@@ -1,0 +1,117 @@
+// Package catalog packs the live resources of one namespace into the archive
+// that Flux applies, and unpacks it again. The archive is a pure function of
+// the resources: same resources, same bytes, on any machine. It knows no OCI.
+package catalog
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+
+	"gitops-squared.io/gsq/internal/intent"
+)
+
+// MaxBytes bounds what Unpack unpacks.
+const MaxBytes = 64 << 20
+
+// Folder holds the manifests and the kustomization inside the archive.
+const Folder = "manifests"
+
+const kustomizationName = Folder + "/kustomization.yaml"
+
+// Entry is one resource's manifest.
+type Entry struct {
+	Name string // of the resource
+	YAML []byte // its canonical manifest
+}
+
+// Pack returns the archive: a tar of manifests/<namespace>-<name>.yaml in the
+// order of their names, then manifests/kustomization.yaml, compressed with
+// gzip. Owners, times and modes are constants. Entries may come in any order;
+// two of one name, or one without content (which Flux drops silently), are
+// errors.
+func Pack(namespace string, entries []Entry) ([]byte, error) {
+	sorted := slices.SortedFunc(slices.Values(entries), func(a, b Entry) int { return cmp.Compare(a.Name, b.Name) })
+	for i, e := range sorted {
+		if i > 0 && e.Name == sorted[i-1].Name {
+			return nil, fmt.Errorf("catalog of %s: %s is in it twice", namespace, e.Name)
+		}
+		if len(e.YAML) == 0 {
+			return nil, fmt.Errorf("catalog of %s: the manifest of %s is empty", namespace, e.Name)
+		}
+	}
+	var out bytes.Buffer
+	zw, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+	if err != nil {
+		return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
+	}
+	tw := tar.NewWriter(zw)
+	write := func(name string, data []byte) error {
+		// Without a format, tar takes USTAR, and PAX where a name is too long for it.
+		if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(len(data))}); err != nil {
+			return err
+		}
+		_, err := tw.Write(data)
+		return err
+	}
+	for _, e := range sorted {
+		if err := write(fileName(namespace, e.Name), e.YAML); err != nil {
+			return nil, fmt.Errorf("catalog of %s: %s: %w", namespace, e.Name, err)
+		}
+	}
+	if err := write(kustomizationName, kustomization(namespace, sorted)); err != nil {
+		return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
+	}
+	if err := tw.Close(); err != nil {
+		return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
+	}
+	if err := zw.Close(); err != nil {
+		return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
+	}
+	return out.Bytes(), nil
+}
+
+// fileName cannot clash: the namespace is the same for all, and the
+// kustomization's name has no dash.
+func fileName(namespace, name string) string {
+	return Folder + "/" + namespace + "-" + name + ".yaml"
+}
+
+// kustomization lists the manifests. The namespace is the one that they have
+// anyway; it stands there because kustomize refuses a kustomization that says
+// nothing, and the catalog of a namespace whose last resource was deleted must
+// still be applied, or nothing would be pruned.
+func kustomization(namespace string, sorted []Entry) []byte {
+	var b strings.Builder
+	b.WriteString("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: \"" + namespace + "\"\nresources:")
+	if len(sorted) == 0 {
+		b.WriteString(" []")
+	}
+	b.WriteString("\n")
+	for _, e := range sorted {
+		b.WriteString("  - " + strings.TrimPrefix(fileName(namespace, e.Name), Folder+"/") + "\n")
+	}
+	return []byte(b.String())
+}
+
+// Resources parses the entries. Each must be the canonical manifest of the
+// resource that its entry and the namespace name.
+func Resources(namespace string, entries []Entry) ([]intent.Resource, error) {
+	out := make([]intent.Resource, len(entries))
+	for i, e := range entries {
+		r, err := intent.Parse(e.YAML)
+		if err != nil {
+			return nil, fmt.Errorf("catalog of %s: %s: %w", namespace, e.Name, err)
+		}
+		if r.Ref != (intent.Ref{Namespace: namespace, Name: e.Name}) {
+			return nil, fmt.Errorf("catalog of %s: the file of %s holds %s", namespace, e.Name, r.Ref)
+		}
+		out[i] = r
+	}
+	return out, nil
+}

@@ -1,0 +1,126 @@
+package catalog
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// ErrTooLarge says that an archive unpacks to more than MaxBytes.
+var ErrTooLarge = errors.New("archive too large")
+
+// Unpack reads an archive that Pack wrote for the namespace, and nothing else:
+// a file more or less, another order or another kustomization is an
+// error. The entries come sorted by name.
+func Unpack(namespace string, archive []byte) ([]Entry, error) {
+	files, err := Files(archive)
+	if err != nil {
+		return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
+	}
+	if len(files) == 0 || files[len(files)-1].Name != kustomizationName {
+		return nil, fmt.Errorf("catalog of %s: it does not end with %s", namespace, kustomizationName)
+	}
+	last := files[len(files)-1]
+	entries := make([]Entry, 0, len(files)-1)
+	for i, f := range files[:len(files)-1] {
+		name, ok := strings.CutPrefix(f.Name, Folder+"/"+namespace+"-")
+		if ok {
+			name, ok = strings.CutSuffix(name, ".yaml")
+		}
+		if !ok || name == "" || strings.ContainsAny(name, "/\\") {
+			return nil, fmt.Errorf("catalog of %s: unexpected file %q", namespace, f.Name)
+		}
+		if i > 0 && name <= entries[i-1].Name {
+			return nil, fmt.Errorf("catalog of %s: %q is out of order", namespace, f.Name)
+		}
+		if len(f.Data) == 0 {
+			return nil, fmt.Errorf("catalog of %s: %q is empty", namespace, f.Name)
+		}
+		entries = append(entries, Entry{Name: name, YAML: f.Data})
+	}
+	if !bytes.Equal(last.Data, kustomization(namespace, entries)) {
+		return nil, fmt.Errorf("catalog of %s: its kustomization does not list exactly its files", namespace)
+	}
+	return entries, nil
+}
+
+// File is a regular file of an archive.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// Files reads any gzip-compressed tar of regular files and folders; folders
+// are left out. Names are as they stand in the archive. Links and special
+// files are errors, and so is more than MaxBytes: ErrTooLarge.
+func Files(archive []byte) ([]File, error) {
+	zr, err := gzip.NewReader(bytes.NewReader(archive))
+	if err != nil {
+		return nil, fmt.Errorf("archive: %w", err)
+	}
+	defer zr.Close()
+	limited := &io.LimitedReader{R: zr, N: MaxBytes + 1}
+	tr := tar.NewReader(limited)
+	var files []File
+	total := 0
+	for {
+		h, err := tr.Next()
+		if limited.N <= 0 {
+			return nil, fmt.Errorf("archive: more than %d bytes: %w", MaxBytes, ErrTooLarge)
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("archive: %w", err)
+		}
+		switch h.Typeflag {
+		case tar.TypeDir:
+			continue
+		case tar.TypeReg:
+		default:
+			return nil, fmt.Errorf("archive: %q is neither a file nor a folder", h.Name)
+		}
+		// The limit on tr counts the holes of sparse files, which cost no input.
+		data, err := io.ReadAll(io.LimitReader(tr, int64(MaxBytes-total)+1))
+		if total += len(data); limited.N <= 0 || total > MaxBytes {
+			return nil, fmt.Errorf("archive: more than %d bytes: %w", MaxBytes, ErrTooLarge)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("archive: %q: %w", h.Name, err)
+		}
+		files = append(files, File{Name: h.Name, Data: data})
+	}
+	// What follows the end of the tar belongs to the gzip stream's checksum.
+	if _, err := io.Copy(io.Discard, limited); err != nil {
+		return nil, fmt.Errorf("archive: %w", err)
+	}
+	if limited.N <= 0 {
+		return nil, fmt.Errorf("archive: more than %d bytes: %w", MaxBytes, ErrTooLarge)
+	}
+	return files, nil
+}
+
+// Verify unpacks an archive and compares it, entry by entry, with what it
+// should hold (sorted by name). It is run on every catalog before a tag names
+// it.
+func Verify(namespace string, archive []byte, want []Entry) error {
+	got, err := Unpack(namespace, archive)
+	if err != nil {
+		return err
+	}
+	if len(got) != len(want) {
+		return fmt.Errorf("catalog of %s: it holds %d resources, want %d", namespace, len(got), len(want))
+	}
+	for i := range got {
+		if got[i].Name != want[i].Name || !bytes.Equal(got[i].YAML, want[i].YAML) {
+			return fmt.Errorf("catalog of %s: it holds another %s than it should", namespace, want[i].Name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,280 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"gitops-squared.io/gsq/internal/artifact"
+	"gitops-squared.io/gsq/internal/intent"
+	"gitops-squared.io/gsq/internal/registry"
+)
+
+// chain is the hash chain of revisions in one repository, and the commit
+// protocol on it. It has one owner: its methods are not for concurrent use.
+type chain struct {
+	reg        registry.Registry
+	claim      *claim
+	stamps     *stamps
+	log        *slog.Logger
+	repo       string
+	scope      string
+	configType string
+	layerType  string
+
+	// accept checks a revision that somebody else wrote against its own
+	// record, and returns what has to be done to make it the head.
+	accept func(artifact.Revision) (acceptance, error)
+
+	// report is told what keeps an offer from being confirmed.
+	report func(error)
+
+	head      head
+	tags      []registry.Tag // of the head, still to be put
+	settledAt time.Time      // by then, no unanswered write can land any more
+	offered   bool           // a child of head was offered, its outcome unknown
+}
+
+// head is the last committed revision; number 0 means that there is none.
+type head struct {
+	number   int64
+	manifest registry.Manifest
+	time     intent.Version
+	parent   digest.Digest // of the next one when number is 0 (a take-over's r0)
+}
+
+// next is what a child of the head names as its parent.
+func (h head) next() digest.Digest {
+	if h.number == 0 {
+		return h.parent
+	}
+	return h.manifest.Digest
+}
+
+// acceptance is what a verified revision brings with it.
+type acceptance struct {
+	pushes  []registry.Push // the artifacts that its record names
+	tags    []registry.Tag  // their tags
+	publish func()          // makes it the state that readers see
+}
+
+// proposal is a revision to be committed.
+type proposal struct {
+	record artifact.Record
+	layer  registry.Blob
+	pushes []registry.Push // the artifacts that come with it
+	tags   []registry.Tag  // their tags
+
+	// begin is called before the first attempt at the commit point; an error
+	// abandons the proposal while nothing has changed.
+	begin func() error
+	// publish is called at the commit point.
+	publish func()
+}
+
+var (
+	// errAdopted: somebody's earlier commit became the head; judge again on it.
+	errAdopted = errors.New("a commit of an earlier ledger was found and adopted")
+	// errForeign: latest was written by nobody who may.
+	errForeign = errors.New("foreign writer")
+	// errDamaged: the registry does not hold what the chain says it must.
+	errDamaged = errors.New("damaged history")
+)
+
+// unknownError wraps the end of a proposal whose outcome nobody knows.
+type unknownError struct{ err error }
+
+func (e unknownError) Error() string { return "outcome unknown: " + e.err.Error() }
+func (e unknownError) Unwrap() error { return e.err }
+
+// record begins the commit record of the next revision.
+func (c *chain) record(changes []artifact.RecordChange) artifact.Record {
+	if changes == nil {
+		changes = []artifact.RecordChange{}
+	}
+	return artifact.Record{
+		Format: artifact.RecordFormat, Scope: c.scope,
+		Number: c.head.number + 1, Parent: c.head.next(),
+		Time: intent.FormatTime(c.stamps.next().Time()), Writer: c.claim.id, Changes: changes,
+	}
+}
+
+// commit makes the proposal the head: steps 3 to 6 of the protocol. Pushing
+// and checking end with prepare, the rest with ctx. A nil error means durable,
+// with all tags put. An unknownError means that it may be committed, now or
+// later; every other error means that nothing changed.
+func (c *chain) commit(ctx, prepare context.Context, p proposal) error {
+	a, err := artifact.Pack(c.configType, p.record, p.layer)
+	if err != nil {
+		return err
+	}
+	pushes := append(p.pushes, registry.Push{Repository: c.repo, Artifact: a})
+	if err := put(prepare, c.reg, pushes...); err != nil {
+		return fmt.Errorf("pushing revision %d: %w", p.record.Number, err)
+	}
+	if err := c.completeTags(prepare); err != nil {
+		return err
+	}
+	if err := c.settleDown(prepare); err != nil {
+		return err
+	}
+	if err := c.check(prepare); err != nil {
+		return err
+	}
+	if err := p.begin(); err != nil {
+		return err
+	}
+	if err := c.offer(ctx, pushes, a.Manifest); err != nil {
+		return err
+	}
+	stamp, err := p.record.Stamp()
+	if err != nil {
+		return unknownError{err}
+	}
+	c.become(head{number: p.record.Number, manifest: a.Manifest, time: stamp}, p.tags)
+	p.publish()
+	if err := c.finishTags(ctx); err != nil {
+		return unknownError{err}
+	}
+	return nil
+}
+
+// become makes h the head. Its revision tag comes first among the tags: it is
+// the second witness of the commit.
+func (c *chain) become(h head, tags []registry.Tag) {
+	c.head, c.offered = h, false
+	c.tags = append([]registry.Tag{{Repository: c.repo, Name: artifact.RevisionTag(h.number), Manifest: h.manifest}}, tags...)
+}
+
+// offer puts latest until the outcome is known. The caller has checked that
+// latest is the head.
+func (c *chain) offer(ctx context.Context, pushes []registry.Push, m registry.Manifest) error {
+	var pause backoff
+	unanswered := false
+	for {
+		err := commitTag(ctx, c.reg, registry.Tag{Repository: c.repo, Name: artifact.Latest, Manifest: m})
+		if err != nil && registry.Settled(err) && !unanswered {
+			return fmt.Errorf("putting latest: %w", err)
+		}
+		if err != nil && !registry.Settled(err) {
+			// A late request of ours can land until the settle time is over,
+			// so from now on only these bytes may be offered for this number.
+			unanswered, c.offered = true, true
+			c.settledAt = time.Now().Add(settle)
+		}
+		if err == nil {
+			// Answered, but it counts only if the claim still stood.
+			c.offered, unanswered = true, true
+			if err = c.claim.check(ctx); err == nil {
+				return nil
+			}
+		}
+		for first := true; ; first = false {
+			if errors.Is(err, errSuperseded) {
+				return unknownError{err}
+			}
+			if first || err != nil {
+				c.log.Warn("commit not confirmed, repeating", "repository", c.repo, "manifest", m.Digest, "error", err)
+			}
+			c.report(err)
+			if err := pause.wait(ctx); err != nil {
+				return unknownError{err}
+			}
+			var done bool
+			if done, err = c.lookFor(ctx, pushes, m); err == nil {
+				if done {
+					return nil
+				}
+				break // latest is behind: put it again
+			}
+		}
+	}
+}
+
+// lookFor repeats step 3 and reads what became of an offer. It returns true if
+// latest is m and the claim stands; false without an error if m may be put
+// again.
+func (c *chain) lookFor(ctx context.Context, pushes []registry.Push, m registry.Manifest) (bool, error) {
+	if err := c.claim.check(ctx); err != nil {
+		return false, err
+	}
+	if err := put(ctx, c.reg, pushes...); err != nil {
+		return false, err
+	}
+	d, err := resolve(ctx, c.reg, c.repo, artifact.Latest)
+	switch {
+	case errors.Is(err, registry.ErrNotFound) && c.head.number == 0 && c.head.parent == "":
+		return false, nil
+	case err != nil:
+		return false, err
+	case d == m.Digest:
+		return true, c.claim.check(ctx)
+	case d == c.head.next():
+		return false, nil
+	}
+	v, _, err := c.classify(ctx, d)
+	if err != nil {
+		return false, err
+	}
+	if v != behind {
+		return false, fmt.Errorf("latest of %s is %s: %w", c.repo, d, errForeign)
+	}
+	return false, nil
+}
+
+// completeTags puts the tags of the head that are still to be put, in slices,
+// so that a repetition goes on where it stopped.
+func (c *chain) completeTags(ctx context.Context) error {
+	const slice = 64
+	for len(c.tags) > 0 {
+		n := min(slice, len(c.tags))
+		if err := putTags(ctx, c.reg, c.tags[:n]); err != nil {
+			if !registry.Settled(err) {
+				c.settledAt = time.Now().Add(settle)
+			}
+			return fmt.Errorf("putting the tags of revision %d: %w", c.head.number, err)
+		}
+		c.tags = c.tags[n:]
+	}
+	c.tags = nil
+	return nil
+}
+
+// finishTags repeats completeTags until it succeeds.
+func (c *chain) finishTags(ctx context.Context) error {
+	var pause backoff
+	for {
+		err := c.completeTags(ctx)
+		if err == nil {
+			return nil
+		}
+		c.log.Warn("tags not complete, repeating", "repository", c.repo, "error", err)
+		if err := pause.wait(ctx); err != nil {
+			return err
+		}
+		if err := c.claim.check(ctx); errors.Is(err, errSuperseded) {
+			return err
+		}
+	}
+}
+
+// settleDown waits until every unanswered write has landed or never will, and
+// looks after latest meanwhile.
+func (c *chain) settleDown(ctx context.Context) error {
+	for {
+		left := time.Until(c.settledAt)
+		if left <= 0 {
+			return nil
+		}
+		if err := sleep(ctx, min(left, watchSettling)); err != nil {
+			return fmt.Errorf("an earlier write has not settled: %w", errors.Join(registry.ErrUnavailable, err))
+		}
+		if err := c.check(ctx); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,182 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"gitops-squared.io/gsq/internal/artifact"
+	"gitops-squared.io/gsq/internal/registry"
+)
+
+// loadParallel bounds the namespaces that are read at once.
+const loadParallel = 16
+
+var (
+	errNotInitialised = errors.New("the registry is not initialised")
+	errInitialised    = errors.New("the registry is initialised already")
+)
+
+// loadUntilReady repeats load until it succeeds, ctx ends, or another ledger
+// has claimed the prefix.
+func (l *Ledger) loadUntilReady(ctx context.Context) {
+	var pause backoff
+	for {
+		err := l.load(ctx)
+		if err == nil {
+			l.o.Log.Info("ledger loaded", "prefix", l.o.Prefix, "namespaces", len(l.system.content.Load().Namespaces))
+			l.notReady.Store(nil)
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if errors.Is(err, errSuperseded) {
+			l.notReady.Store(errSupersededBy(err))
+			return
+		}
+		switch {
+		case errors.Is(err, errNotInitialised):
+			l.notReady.Store(fail(CodeNotReady, err, "the registry holds no system catalog under %s; if it is new, run gsq init once", l.o.Prefix))
+		default:
+			l.notReady.Store(fail(CodeNotReady, err, "the ledger cannot be loaded; it is tried again"))
+		}
+		l.o.Log.Warn("loading the ledger failed, repeating", "error", err)
+		if pause.wait(ctx) != nil {
+			return
+		}
+	}
+}
+
+// load takes the claim, if it is not held yet, and reads everything.
+func (l *Ledger) load(ctx context.Context) error {
+	if l.claim == nil {
+		// Only a registry that is initialised is claimed: whoever initialises
+		// it needs the claim.
+		_, err := resolve(ctx, l.o.Registry, l.layout.System(), artifact.Latest)
+		if errors.Is(err, registry.ErrNotFound) && !l.o.Fresh {
+			return errNotInitialised
+		}
+		if err != nil && !errors.Is(err, registry.ErrNotFound) {
+			return fmt.Errorf("reading the system catalog: %w", err)
+		}
+		if err := l.takeClaim(ctx); err != nil {
+			return err
+		}
+	}
+	if err := l.claim.check(ctx); err != nil {
+		return err
+	}
+	sys := newSystem(l, l.claim)
+	found, err := sys.chain.recover(ctx)
+	if err != nil {
+		return err
+	}
+	if !found {
+		if !l.o.Fresh {
+			return errNotInitialised
+		}
+		if err := l.initialise(ctx, sys); err != nil {
+			return err
+		}
+	}
+	l.mu.Lock()
+	l.system = sys
+	l.mu.Unlock()
+	if err := l.loadNamespaces(ctx); err != nil {
+		return err
+	}
+	work := l.work
+	l.watchers.Go(func() { sys.run(work) })
+	return nil
+}
+
+func (l *Ledger) takeClaim(ctx context.Context) error {
+	c, err := takeClaim(ctx, l.o, l.layout, &l.stamps)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.claim = c
+	l.mu.Unlock()
+	return nil
+}
+
+// loadNamespaces reads every namespace. One that is damaged, or that somebody
+// else wrote, refuses writes by itself; one that cannot be read fails all.
+func (l *Ledger) loadNamespaces(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(loadParallel)
+	for name, n := range l.system.content.Load().Namespaces {
+		l.mu.RLock()
+		_, running := l.namespaces[name]
+		l.mu.RUnlock()
+		if running {
+			continue // by an earlier attempt
+		}
+		g.Go(func() error {
+			if State(n.State) == Creating {
+				_, err := l.establish(ctx, ctx, name, "", func() {})
+				return err
+			}
+			ns := newNamespace(l, l.claim, name)
+			if err := ns.load(ctx); err != nil && ns.problem.Load() == nil {
+				return fmt.Errorf("namespace %s: %w", name, err)
+			}
+			l.start(ns)
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// initialise writes what an empty registry needs: the default namespace's
+// catalog, and last the system catalog that names it. An interrupted one is
+// continued.
+func (l *Ledger) initialise(ctx context.Context, sys *system) error {
+	ns := newNamespace(l, l.claim, artifact.DefaultNamespace)
+	if err := ns.first(ctx, ctx, func() {}); err != nil {
+		return fmt.Errorf("initialising: %w", err)
+	}
+	if err := sys.set(ctx, ctx, artifact.DefaultNamespace, Active, "", func() {}); err != nil {
+		return fmt.Errorf("initialising: %w", err)
+	}
+	return nil
+}
+
+// Init prepares an external registry for its first start: it claims the
+// prefix, which takes the settle time of 15 seconds, and writes the default
+// namespace and the system catalog. Interrupted, it continues when called
+// again; done, it refuses.
+func Init(ctx context.Context, o Options) error {
+	l, err := New(o)
+	if err != nil {
+		return err
+	}
+	l.work = ctx
+	sys, err := l.claimFresh(ctx)
+	if err != nil {
+		return err
+	}
+	return l.initialise(ctx, sys)
+}
+
+// claimFresh takes the claim on a prefix that must not be initialised yet.
+func (l *Ledger) claimFresh(ctx context.Context) (*system, error) {
+	for attempt := 0; ; attempt++ {
+		switch d, err := resolve(ctx, l.o.Registry, l.layout.System(), artifact.Latest); {
+		case err == nil:
+			return nil, fmt.Errorf("the system catalog under %s is %s: %w", l.o.Prefix, d, errInitialised)
+		case !errors.Is(err, registry.ErrNotFound):
+			return nil, fmt.Errorf("reading the system catalog: %w", err)
+		}
+		if attempt == 1 {
+			return newSystem(l, l.claim), nil
+		}
+		if err := l.takeClaim(ctx); err != nil {
+			return nil, err
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gitops-squared.io/gsq/internal/artifact"
+	"gitops-squared.io/gsq/internal/registry"
+)
+
+// namespace is one namespace's catalog with its queue. One goroutine, run,
+// owns the chain; everybody may read the state.
+type namespace struct {
+	name    string
+	l       *Ledger
+	chain   *chain
+	state   atomic.Pointer[state] // nil until it was read
+	problem atomic.Pointer[Error] // why writes are refused; nil when they are not
+	wake    chan struct{}
+
+	mu            sync.Mutex
+	queue         []*pending
+	closed        bool // stopping: nothing is queued any more
+	cancelPrepare context.CancelFunc
+}
+
+var errWithdrawn = errors.New("a caller withdrew its request")
+
+func newNamespace(l *Ledger, claim *claim, name string) *namespace {
+	ns := &namespace{name: name, l: l, wake: make(chan struct{}, 1)}
+	ns.chain = &chain{
+		reg: l.o.Registry, claim: claim, stamps: &l.stamps, log: l.o.Log,
+		repo: l.layout.Catalog(name), scope: artifact.ScopeNamespace(name),
+		configType: artifact.TypeFluxConfig, layerType: artifact.TypeFluxContent,
+		accept: ns.accept, report: func(err error) { ns.judge(err) },
+	}
+	return ns
+}
+
+// accept verifies a revision that was read from the registry.
+func (ns *namespace) accept(rev artifact.Revision) (acceptance, error) {
+	s, err := readState(ns.l.layout, ns.name, rev)
+	if err != nil {
+		return acceptance{}, err
+	}
+	pushes, tags, err := verify(ns.l.layout, ns.name, rev.Record, s)
+	if err != nil {
+		return acceptance{}, err
+	}
+	return acceptance{pushes: pushes, tags: tags, publish: func() { ns.state.Store(s) }}, nil
+}
+
+// load reads the namespace's head. A namespace that must be there and is not
+// is a read failure.
+func (ns *namespace) load(ctx context.Context) error {
+	found, err := ns.chain.recover(ctx)
+	if err == nil && !found {
+		err = unreadable(registry.ErrNotFound)
+	}
+	ns.judge(err)
+	return err
+}
+
+// judge turns what stands in the way of writes into the namespace's problem,
+// or clears it. It returns true if there is one.
+func (ns *namespace) judge(err error) bool {
+	var problem *Error
+	switch {
+	case errors.Is(err, errForeign):
+		problem = fail(CodeForeignWriter, err, "somebody else wrote the catalog of namespace %s; its writes are refused until latest is put back", ns.name)
+	case errors.Is(err, errDamaged):
+		problem = fail(CodeCorrupt, err, "the catalog of namespace %s is damaged in the registry; its writes are refused", ns.name)
+	case errors.Is(err, errSuperseded):
+		problem = errSupersededBy(err)
+	}
+	if before := ns.problem.Swap(problem); problem != nil && (before == nil || before.Code != problem.Code) {
+		ns.l.o.Log.Error("namespace refuses writes", "namespace", ns.name, "code", problem.Code, "error", err)
+	} else if before != nil && problem == nil {
+		ns.l.o.Log.Info("namespace accepts writes again", "namespace", ns.name)
+	}
+	return problem != nil
+}
+
+// run commits what is queued and looks after latest, until it is closed and
+// the queue is empty, or ctx ends.
+func (ns *namespace) run(ctx context.Context) {
+	watch := time.NewTimer(ns.watchPause())
+	defer watch.Stop()
+	for {
+		if b := ns.collect(); b != nil {
+			if len(b.members) > 0 {
+				ns.commit(ctx, b)
+			}
+			if ctx.Err() == nil {
+				continue
+			}
+		}
+		if ns.stopped(ctx) {
+			ns.refuseAll(errStopping())
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-ns.wake:
+		case <-watch.C:
+			ns.look(ctx)
+			watch.Reset(ns.watchPause())
+		}
+	}
+}
+
+func (ns *namespace) stopped(ctx context.Context) bool {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	return ctx.Err() != nil || (ns.closed && len(ns.queue) == 0)
+}
+
+func (ns *namespace) close() {
+	ns.mu.Lock()
+	ns.closed = true
+	ns.mu.Unlock()
+	select {
+	case ns.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (ns *namespace) watchPause() time.Duration {
+	if ns.problem.Load() != nil || time.Now().Before(ns.chain.settledAt) {
+		return watchSettling
+	}
+	return watchIdle
+}
+
+// look reads latest without waiting for a write, and puts right what it may.
+func (ns *namespace) look(ctx context.Context) {
+	var err error
+	if ns.state.Load() == nil {
+		err = ns.load(ctx)
+	} else {
+		err = ns.chain.check(ctx)
+	}
+	if errors.Is(err, errAdopted) {
+		err = nil
+	}
+	if !ns.judge(err) && err != nil && ctx.Err() == nil {
+		ns.l.o.Log.Warn("looking after latest failed", "namespace", ns.name, "error", err)
+	}
+}
+
+// commit performs a batch and answers its requests. Those that have to be
+// judged again stay in the queue.
+func (ns *namespace) commit(ctx context.Context, b *batch) {
+	prepare, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ns.mu.Lock()
+	ns.cancelPrepare = cancel
+	ns.mu.Unlock()
+	defer func() {
+		ns.mu.Lock()
+		ns.cancelPrepare = nil
+		ns.mu.Unlock()
+	}()
+
+	p, next, err := b.build()
+	if err != nil {
+		b.answer(Result{}, fail(CodeCorrupt, err, "the catalog of namespace %s cannot be built; nothing changed", ns.name))
+		return
+	}
+	p.begin = func() error { return ns.begin(b) }
+	p.publish = func() {
+		next.Revision = Revision{Number: ns.chain.head.number, Digest: ns.chain.head.manifest.Digest, Time: ns.chain.head.time.Time()}
+		ns.state.Store(next)
+	}
+	err = ns.chain.commit(ctx, prepare, p)
+	problem := ns.judge(err)
+	var unknown unknownError
+	switch {
+	case err == nil:
+		b.answer(Result{Revision: next.Revision}, nil)
+	case errors.As(err, &unknown):
+		b.answer(Result{}, fail(CodeOutcomeUnknown, err, "the registry has not confirmed the change; it may have been made, or may be made later; repeating the request is safe"))
+	case problem:
+		ns.refuseAll(ns.problem.Load())
+	case errors.Is(err, errAdopted), errors.Is(err, errWithdrawn), ns.anyWithdrawn(b):
+		// Formed again from the queue.
+	default:
+		b.answer(Result{}, fail(CodeRegistryUnavailable, err, "the registry did not take the change; nothing changed, try again"))
+	}
+}
+
+// answer answers every request of the batch, each with its own outcomes.
+func (b *batch) answer(r Result, err error) {
+	for _, p := range b.members {
+		r.Outcomes = p.outcomes
+		if err != nil {
+			p.answer(Result{}, err)
+		} else {
+			p.answer(r, nil)
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package ledger
+
+import (
+	"context"
+	"time"
+)
+
+// pending is a request on its way through a namespace's queue. Its phase is
+// guarded by the namespace's mutex.
+type pending struct {
+	Request
+	outcomes []Outcome // set when it joined a batch
+	done     chan answer
+	answered bool // the worker's own note
+	phase    phase
+}
+
+type answer struct {
+	result Result
+	err    error
+}
+
+type phase int
+
+const (
+	waiting   phase = iota // may still be withdrawn
+	begun                  // its batch has reached the commit point's first attempt
+	withdrawn              // its caller was told that nothing changed
+)
+
+// answer is given once, by the worker; the caller may have left.
+func (p *pending) answer(r Result, err error) {
+	p.done <- answer{r, err}
+	p.answered = true
+}
+
+// submit queues a prepared request and waits for its answer until deadline.
+func (ns *namespace) submit(ctx context.Context, r Request, deadline time.Time) (Result, error) {
+	p := &pending{Request: r, done: make(chan answer, 1)}
+	if err := ns.enqueue(p); err != nil {
+		return Result{}, err
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case a := <-p.done:
+		return a.result, a.err
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	if ns.withdraw(p) {
+		return Result{}, fail(CodeRegistryUnavailable, ctx.Err(), "the registry did not take the change in time; nothing changed, try again")
+	}
+	select {
+	case a := <-p.done: // it was answered just now
+		return a.result, a.err
+	default:
+		return Result{}, fail(CodeOutcomeUnknown, ctx.Err(), "the registry has not confirmed the change; it may have been made, or may be made later; repeating the request is safe")
+	}
+}
+
+func (ns *namespace) enqueue(p *pending) error {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	if ns.closed {
+		return errStopping()
+	}
+	if err := ns.problem.Load(); err != nil {
+		return err
+	}
+	if len(ns.queue) >= ns.l.o.QueueLength {
+		return fail(CodeQueueFull, nil, "%d requests are waiting in namespace %s already; try again later", len(ns.queue), ns.name)
+	}
+	ns.queue = append(ns.queue, p)
+	select {
+	case ns.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// withdraw takes a request back. It returns false if its batch has begun its
+// commit, or if it was answered.
+func (ns *namespace) withdraw(p *pending) bool {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	if p.phase == begun || len(p.done) > 0 {
+		return false
+	}
+	p.phase = withdrawn
+	if ns.cancelPrepare != nil {
+		ns.cancelPrepare() // the batch is formed again without it
+	}
+	return true
+}
+
+// collect forms the next batch from the queue. Requests that joined stay in
+// the queue until they are answered.
+func (ns *namespace) collect() *batch {
+	ns.mu.Lock()
+	ns.queue = keep(ns.queue, func(p *pending) bool { return p.phase != withdrawn && !p.answered })
+	queue := append([]*pending(nil), ns.queue...)
+	ns.mu.Unlock()
+	if len(queue) == 0 {
+		return nil
+	}
+	b := newBatch(ns, ns.state.Load())
+	for _, p := range queue {
+		b.join(p)
+	}
+	return b
+}
+
+func keep(queue []*pending, wanted func(*pending) bool) []*pending {
+	kept := queue[:0]
+	for _, p := range queue {
+		if wanted(p) {
+			kept = append(kept, p)
+		}
+	}
+	clear(queue[len(kept):])
+	return kept
+}
+
+// begin marks the batch's requests as begun, unless one was withdrawn.
+func (ns *namespace) begin(b *batch) error {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	for _, p := range b.members {
+		if p.phase == withdrawn {
+			return errWithdrawn
+		}
+	}
+	for _, p := range b.members {
+		p.phase = begun
+	}
+	return nil
+}
+
+// anyWithdrawn reports whether a batch has to be formed again.
+func (ns *namespace) anyWithdrawn(b *batch) bool {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	for _, p := range b.members {
+		if p.phase == withdrawn {
+			return true
+		}
+	}
+	return false
+}
+
+// refuseAll answers everything in the queue that has not begun.
+func (ns *namespace) refuseAll(err error) {
+	ns.mu.Lock()
+	queue := ns.queue
+	ns.queue = nil
+	ns.mu.Unlock()
+	for _, p := range queue {
+		if !p.answered {
+			p.answer(Result{}, err)
+		}
+	}
+}

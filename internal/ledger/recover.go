@@ -1,0 +1,120 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gitops-squared.io/gsq/internal/artifact"
+	"gitops-squared.io/gsq/internal/registry"
+)
+
+// recover reads the chain's head from the registry, puts latest there and
+// completes the head's tags. It returns false if there is no revision at all.
+// Nothing is guessed: what contradicts itself is errDamaged or errForeign.
+func (c *chain) recover(ctx context.Context) (bool, error) {
+	a, err := get(ctx, c.reg, c.repo, artifact.Latest)
+	if errors.Is(err, registry.ErrNotFound) {
+		switch d, err := resolve(ctx, c.reg, c.repo, artifact.RevisionTag(1)); {
+		case errors.Is(err, registry.ErrNotFound):
+			return false, nil
+		case err != nil:
+			return false, fmt.Errorf("reading r1 of %s: %w", c.repo, err)
+		default:
+			return false, fmt.Errorf("%s has no latest, although its r1 is %s: %w", c.repo, d, errDamaged)
+		}
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading latest of %s: %w", c.repo, err)
+	}
+	found := a.Manifest.Digest
+	rev, err := c.unpack(a)
+	if err != nil {
+		return false, fmt.Errorf("latest of %s is not a revision (%w): %w", c.repo, err, errForeign)
+	}
+	if rev, err = c.settleLatest(ctx, rev); err != nil {
+		return false, err
+	}
+	if rev, err = c.follow(ctx, rev); err != nil {
+		return false, err
+	}
+	acc, err := c.accept(rev)
+	if err != nil {
+		return false, fmt.Errorf("revision %d of %s does not verify (%w): %w", rev.Record.Number, c.repo, err, errDamaged)
+	}
+	if err := c.take(rev, acc); err != nil {
+		return false, err
+	}
+	if found != rev.Manifest.Digest {
+		if err := c.putForward(ctx); err != nil {
+			return false, err
+		}
+	}
+	if err := put(ctx, c.reg, acc.pushes...); err != nil {
+		return false, fmt.Errorf("completing revision %d of %s: %w", rev.Record.Number, c.repo, err)
+	}
+	if err := c.completeTags(ctx); err != nil {
+		return false, err
+	}
+	acc.publish()
+	return true, nil
+}
+
+// settleLatest decides whether the revision found at latest was committed. If
+// its revision tag names another one, it is an abandoned sibling and the tag
+// wins; without a tag it counts only as the child of the revision before it.
+func (c *chain) settleLatest(ctx context.Context, rev artifact.Revision) (artifact.Revision, error) {
+	r := rev.Record
+	tag := artifact.RevisionTag(r.Number)
+	named, err := resolve(ctx, c.reg, c.repo, tag)
+	switch {
+	case errors.Is(err, registry.ErrNotFound):
+		known, err := c.parentKnown(ctx, r)
+		if err != nil {
+			return rev, fmt.Errorf("reading the parent of revision %d of %s: %w", r.Number, c.repo, err)
+		}
+		if !known {
+			return rev, fmt.Errorf("latest of %s is revision %d, whose parent %s the chain does not have: %w", c.repo, r.Number, r.Parent, errForeign)
+		}
+		return rev, nil
+	case err != nil:
+		return rev, fmt.Errorf("reading %s of %s: %w", tag, c.repo, err)
+	case named == rev.Manifest.Digest:
+		return rev, nil
+	}
+	return c.revision(ctx, r.Number)
+}
+
+// follow goes from rev over the revision tags to the last one.
+func (c *chain) follow(ctx context.Context, rev artifact.Revision) (artifact.Revision, error) {
+	for {
+		next, err := c.revision(ctx, rev.Record.Number+1)
+		if errors.Is(err, registry.ErrNotFound) {
+			return rev, nil
+		}
+		if err != nil {
+			return rev, err
+		}
+		if next.Record.Parent != rev.Manifest.Digest {
+			return rev, fmt.Errorf("revision %d of %s is not the child of revision %d: %w", next.Record.Number, c.repo, rev.Record.Number, errDamaged)
+		}
+		rev = next
+	}
+}
+
+// revision reads revision n by its tag. registry.ErrNotFound if there is no
+// such tag, errDamaged if it names something else.
+func (c *chain) revision(ctx context.Context, n int64) (artifact.Revision, error) {
+	a, err := get(ctx, c.reg, c.repo, artifact.RevisionTag(n))
+	if err != nil {
+		return artifact.Revision{}, fmt.Errorf("reading r%d of %s: %w", n, c.repo, err)
+	}
+	rev, err := c.unpack(a)
+	if err != nil {
+		return artifact.Revision{}, fmt.Errorf("r%d of %s (%w): %w", n, c.repo, err, errDamaged)
+	}
+	if rev.Record.Number != n {
+		return artifact.Revision{}, fmt.Errorf("r%d of %s holds revision %d: %w", n, c.repo, rev.Record.Number, errDamaged)
+	}
+	return rev, nil
+}

@@ -1,0 +1,42 @@
+package ledger
+
+import (
+	"context"
+
+	"github.com/opencontainers/go-digest"
+
+	"gitops-squared.io/gsq/internal/registry"
+)
+
+// The registry's methods, each with its time-out.
+
+func get(ctx context.Context, r registry.Registry, repo, reference string) (registry.Artifact, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return r.Get(ctx, repo, reference)
+}
+
+func resolve(ctx context.Context, r registry.Registry, repo, reference string) (digest.Digest, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	d, err := r.Resolve(ctx, repo, reference)
+	return d.Digest, err
+}
+
+func put(ctx context.Context, r registry.Registry, pushes ...registry.Push) error {
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	return r.Put(ctx, pushes...)
+}
+
+func commitTag(ctx context.Context, r registry.Registry, t registry.Tag) error {
+	ctx, cancel := context.WithTimeout(ctx, tagTimeout)
+	defer cancel()
+	return r.Commit(ctx, t)
+}
+
+func putTags(ctx context.Context, r registry.Registry, tags []registry.Tag) error {
+	ctx, cancel := context.WithTimeout(ctx, tagTimeout)
+	defer cancel()
+	return r.Tag(ctx, tags...)
+}

@@ -1,0 +1,84 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"gitops-squared.io/gsq/internal/registry"
+)
+
+// cachedSnapshots bounds the earlier revisions that are held for readers who
+// page through them.
+const cachedSnapshots = 16
+
+// cache holds the last few snapshots that were read from the registry.
+type cache struct {
+	mu    sync.Mutex
+	order []cacheKey
+	held  map[cacheKey]Snapshot
+}
+
+type cacheKey struct {
+	namespace string
+	number    int64
+}
+
+func (c *cache) get(k cacheKey) (Snapshot, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, ok := c.held[k]
+	return s, ok
+}
+
+func (c *cache) put(k cacheKey, s Snapshot) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held == nil {
+		c.held = map[cacheKey]Snapshot{}
+	}
+	if _, ok := c.held[k]; ok {
+		return
+	}
+	if len(c.order) >= cachedSnapshots {
+		delete(c.held, c.order[0])
+		c.order = c.order[1:]
+	}
+	c.order = append(c.order, k)
+	c.held[k] = s
+}
+
+// ListAt returns a namespace's content at an earlier revision, read from the
+// registry. CodeRevisionExpired if the registry does not have it any more.
+func (l *Ledger) ListAt(ctx context.Context, namespace string, number int64) (Snapshot, error) {
+	ns, err := l.namespace(namespace)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	head := ns.state.Load().Snapshot
+	if number == head.Revision.Number {
+		return head, nil
+	}
+	if number < 1 || number > head.Revision.Number {
+		return Snapshot{}, fail(CodeNotFound, nil, "namespace %s has no revision %d; its last one is %d", namespace, number, head.Revision.Number)
+	}
+	key := cacheKey{namespace, number}
+	if s, ok := l.earlier.get(key); ok {
+		return s, nil
+	}
+	rev, err := ns.chain.revision(ctx, number)
+	switch {
+	case errors.Is(err, registry.ErrNotFound):
+		return Snapshot{}, fail(CodeRevisionExpired, err, "revision %d of namespace %s is not kept any more; start again", number, namespace)
+	case errors.Is(err, errDamaged), errors.Is(err, registry.ErrCorrupt):
+		return Snapshot{}, fail(CodeCorrupt, err, "revision %d of namespace %s is damaged in the registry", number, namespace)
+	case err != nil:
+		return Snapshot{}, fail(CodeRegistryUnavailable, err, "revision %d of namespace %s cannot be read; try again later", number, namespace)
+	}
+	s, err := readState(l.layout, namespace, rev)
+	if err != nil {
+		return Snapshot{}, fail(CodeCorrupt, err, "revision %d of namespace %s is damaged in the registry", number, namespace)
+	}
+	l.earlier.put(key, s.Snapshot)
+	return s.Snapshot, nil
+}

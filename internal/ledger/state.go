@@ -1,0 +1,161 @@
+package ledger
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+
+	"gitops-squared.io/gsq/internal/artifact"
+	"gitops-squared.io/gsq/internal/catalog"
+	"gitops-squared.io/gsq/internal/intent"
+	"gitops-squared.io/gsq/internal/registry"
+)
+
+// state is a namespace's content at its head. It is immutable.
+type state struct {
+	Snapshot
+	bytes int // of all manifests
+}
+
+func newState(r Revision, entries []*Entry) *state {
+	s := &state{Snapshot: Snapshot{Revision: r, Entries: entries}}
+	for _, e := range entries {
+		s.bytes += len(e.YAML)
+	}
+	return s
+}
+
+func byName(e *Entry, name string) int { return cmp.Compare(e.Name, name) }
+
+// Find returns the entry of that name, or nil.
+func (s Snapshot) Find(name string) *Entry {
+	if i, ok := slices.BinarySearchFunc(s.Entries, name, byName); ok {
+		return s.Entries[i]
+	}
+	return nil
+}
+
+// with returns the entries after outcomes, which are sorted by name.
+func (s Snapshot) with(outcomes []Outcome) []*Entry {
+	entries := make([]*Entry, 0, len(s.Entries)+len(outcomes))
+	rest := s.Entries
+	for _, o := range outcomes {
+		i, found := slices.BinarySearchFunc(rest, o.Name, byName)
+		entries = append(entries, rest[:i]...)
+		if o.After != nil {
+			entries = append(entries, o.After)
+		}
+		if found {
+			i++
+		}
+		rest = rest[i:]
+	}
+	return append(entries, rest...)
+}
+
+// content packs entries into a catalog's layer and checks the result.
+func content(namespace string, entries []*Entry) (registry.Blob, error) {
+	files := make([]catalog.Entry, len(entries))
+	for i, e := range entries {
+		files[i] = catalog.Entry{Name: e.Name, YAML: e.YAML}
+	}
+	data, err := catalog.Pack(namespace, files)
+	if err != nil {
+		return registry.Blob{}, err
+	}
+	if err := catalog.Verify(namespace, data, files); err != nil {
+		return registry.Blob{}, fmt.Errorf("the catalog does not read back as it was written: %w", err)
+	}
+	return registry.NewBlob(artifact.TypeFluxContent, data), nil
+}
+
+func revisionOf(rev artifact.Revision) (Revision, error) {
+	stamp, err := rev.Record.Stamp()
+	return Revision{Number: rev.Record.Number, Digest: rev.Manifest.Digest, Time: stamp.Time()}, err
+}
+
+// readState is the inverse of content: the state that a revision's layer
+// holds, with the digests of the resource artifacts computed from it.
+func readState(layout artifact.Layout, namespace string, rev artifact.Revision) (*state, error) {
+	files, err := catalog.Unpack(namespace, rev.Layer.Data)
+	if err != nil {
+		return nil, err
+	}
+	resources, err := catalog.Resources(namespace, files)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]*Entry, len(files))
+	for i, r := range resources {
+		// The copy lets go of the archive that the manifest is a part of.
+		yaml := bytes.Clone(files[i].YAML)
+		entries[i] = &Entry{Resource: r, YAML: yaml, Digest: artifact.Resource(r, yaml).Manifest.Digest, Repository: layout.Resource(r.Ref)}
+	}
+	revision, err := revisionOf(rev)
+	if err != nil {
+		return nil, err
+	}
+	return newState(revision, entries), nil
+}
+
+// verify compares a revision's record with its content, and returns the
+// artifacts that the record's changes made, with their tags.
+func verify(layout artifact.Layout, namespace string, record artifact.Record, s *state) ([]registry.Push, []registry.Tag, error) {
+	var pushes []registry.Push
+	var tags []registry.Tag
+	stamp, err := record.Stamp()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, e := range s.Entries {
+		if e.Version >= stamp {
+			return nil, nil, fmt.Errorf("%s: version %s is not older than its revision", e.Name, e.Version)
+		}
+	}
+	for _, c := range record.Changes {
+		a, version, err := changed(namespace, c, s)
+		if err != nil {
+			return nil, nil, err
+		}
+		repo := layout.Resource(intent.Ref{Namespace: namespace, Name: c.Name})
+		pushes = append(pushes, registry.Push{Repository: repo, Artifact: a})
+		tags = append(tags, versionTags(repo, version, a.Manifest)...)
+	}
+	return pushes, tags, nil
+}
+
+// changed rebuilds the artifact that a change made.
+func changed(namespace string, c artifact.RecordChange, s *state) (registry.Artifact, intent.Version, error) {
+	if c.After == nil {
+		return registry.Artifact{}, 0, fmt.Errorf("%s: its change names no version", c.Name)
+	}
+	version, err := intent.ParseVersion(c.After.Version)
+	if err != nil {
+		return registry.Artifact{}, 0, fmt.Errorf("%s: %w", c.Name, err)
+	}
+	entry := s.Find(c.Name)
+	var a registry.Artifact
+	switch {
+	case Operation(c.Operation) == Deleted && entry == nil:
+		if a, err = artifact.Tombstone(intent.Ref{Namespace: namespace, Name: c.Name}, version); err != nil {
+			return registry.Artifact{}, 0, err
+		}
+	case Operation(c.Operation) != Deleted && entry != nil && entry.Version == version:
+		a = artifact.Resource(entry.Resource, entry.YAML)
+	default:
+		return registry.Artifact{}, 0, fmt.Errorf("%s: the catalog does not hold what its change says", c.Name)
+	}
+	if a.Manifest.Digest != c.After.Digest {
+		return registry.Artifact{}, 0, fmt.Errorf("%s: its artifact is %s, its change says %s", c.Name, a.Manifest.Digest, c.After.Digest)
+	}
+	return a, version, nil
+}
+
+func versionTags(repo string, v intent.Version, m registry.Manifest) []registry.Tag {
+	return []registry.Tag{
+		{Repository: repo, Name: v.String(), Manifest: m},
+		{Repository: repo, Name: artifact.Latest, Manifest: m},
+	}
+}
+

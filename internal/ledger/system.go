@@ -1,0 +1,107 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync/atomic"
+	"time"
+
+	"gitops-squared.io/gsq/internal/artifact"
+	"gitops-squared.io/gsq/internal/registry"
+)
+
+// system is the catalog of the namespaces. Its chain belongs to whoever holds
+// turn.
+type system struct {
+	chain   *chain
+	turn    chan struct{} // capacity 1
+	content atomic.Pointer[artifact.System]
+	log     func(msg string, args ...any)
+}
+
+func newSystem(l *Ledger, claim *claim) *system {
+	s := &system{turn: make(chan struct{}, 1), log: l.o.Log.Warn}
+	s.chain = &chain{
+		reg: l.o.Registry, claim: claim, stamps: &l.stamps, log: l.o.Log,
+		repo: l.layout.System(), scope: artifact.ScopeSystem,
+		configType: artifact.TypeSystemConfig, layerType: artifact.TypeSystem,
+		accept: s.accept, report: func(error) {},
+	}
+	s.content.Store(&artifact.System{Namespaces: map[string]artifact.SystemNamespace{}})
+	return s
+}
+
+func (s *system) accept(rev artifact.Revision) (acceptance, error) {
+	content, err := artifact.ParseSystem(rev.Layer.Data)
+	if err != nil {
+		return acceptance{}, err
+	}
+	return acceptance{publish: func() { s.content.Store(&content) }}, nil
+}
+
+func (s *system) stateOf(namespace string) State {
+	return State(s.content.Load().Namespaces[namespace].State)
+}
+
+// set commits a namespace's state. begin is called before the commit point.
+// Errors are those of chain.commit.
+func (s *system) set(ctx, prepare context.Context, namespace string, to State, actor string, begin func()) error {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-prepare.Done():
+		return errors.Join(registry.ErrUnavailable, prepare.Err())
+	}
+	for {
+		err := s.commit(ctx, prepare, namespace, to, actor, begin)
+		if !errors.Is(err, errAdopted) {
+			return err
+		}
+	}
+}
+
+func (s *system) commit(ctx, prepare context.Context, namespace string, to State, actor string, begin func()) error {
+	if s.stateOf(namespace) == to {
+		return nil
+	}
+	record := s.chain.record([]artifact.RecordChange{{Operation: string(to), Name: namespace, Actor: actor}})
+	next := artifact.System{Namespaces: maps.Clone(s.content.Load().Namespaces)}
+	entry := next.Namespaces[namespace]
+	entry.State = string(to)
+	if entry.CreatedAt == "" {
+		entry.CreatedAt = record.Time
+	}
+	next.Namespaces[namespace] = entry
+	layer, err := next.Encode()
+	if err != nil {
+		return err
+	}
+	return s.chain.commit(ctx, prepare, proposal{
+		record: record, layer: layer,
+		begin:   func() error { begin(); return nil },
+		publish: func() { s.content.Store(&next) },
+	})
+}
+
+// run looks after latest until ctx ends.
+func (s *system) run(ctx context.Context) {
+	pause := watchIdle
+	for sleep(ctx, pause) == nil {
+		select {
+		case s.turn <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		err := s.chain.check(ctx)
+		pause = watchIdle
+		if time.Now().Before(s.chain.settledAt) {
+			pause = watchSettling
+		}
+		<-s.turn
+		if err != nil && !errors.Is(err, errAdopted) && ctx.Err() == nil {
+			s.log("looking after the system catalog failed", "error", err)
+		}
+	}
+}
+
