@@ -5,7 +5,6 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
-
 )
 
 // creation is a namespace in the making. All who wait for it share it.
@@ -124,4 +123,3 @@ func (l *Ledger) start(ns *namespace) {
 	work := l.work
 	l.workers.Go(func() { ns.run(work) })
 }
-

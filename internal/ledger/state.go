@@ -158,4 +158,3 @@ func versionTags(repo string, v intent.Version, m registry.Manifest) []registry.
 		{Repository: repo, Name: artifact.Latest, Manifest: m},
 	}
 }
-

@@ -104,4 +104,3 @@ func (s *system) run(ctx context.Context) {
 		}
 	}
 }
-
