@@ -1,0 +1,145 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// databaseFormat is fixed, so that a newer Pebble does not silently rewrite a
+// store that the previous gsq can still read. It is the first that tells a
+// torn end of the log from damage in its middle and checks tables' footers.
+const databaseFormat = pebble.FormatTableFormatV6
+
+const (
+	cacheBytes    = 64 << 20
+	memTableBytes = 32 << 20
+)
+
+func databaseOptions(fs vfs.FS, log *slog.Logger, fatal func(error), create bool) *pebble.Options {
+	o := &pebble.Options{
+		FS:                 fs,
+		FormatMajorVersion: databaseFormat,
+		ErrorIfNotExists:   !create,
+		CacheSize:          cacheBytes,
+		MemTableSize:       memTableBytes,
+		MaxOpenFiles:       500,
+		Logger:             databaseLog{log: log, fatal: fatal},
+		EventListener:      &pebble.EventListener{},
+	}
+	o.EventListener.BackgroundError = func(err error) {
+		log.Error("embedded registry: background work of the database failed", "error", err)
+	}
+	o.EventListener.DataCorruption = func(info pebble.DataCorruptionInfo) {
+		log.Error("embedded registry: damaged file", "path", info.Path, "error", info.Details)
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		o.Levels[i].FilterType = pebble.TableFilter
+	}
+	return o
+}
+
+// openDatabase opens the database of a data folder whose format file was read
+// (0: there is none, so the store is new or its making was interrupted).
+func openDatabase(fs vfs.FS, folder string, format int, log *slog.Logger, fatal func(error)) (*pebble.DB, error) {
+	path := fs.PathJoin(folder, databaseName)
+	db, err := pebble.Open(path, databaseOptions(fs, log, fatal, format == 0))
+	if err != nil {
+		if errors.Is(err, pebble.ErrDBDoesNotExist) || pebble.IsCorruptionError(err) || format != 0 {
+			return nil, fmt.Errorf("%s: %w (database: %w)", folder, ErrDamaged, err)
+		}
+		return nil, fmt.Errorf("%s: database: %w", folder, err)
+	}
+	if err := checkDatabase(db, format); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", folder, err), db.Close())
+	}
+	return db, nil
+}
+
+// checkDatabase compares the database's format key with the format file.
+func checkDatabase(db *pebble.DB, format int) error {
+	value, err := get(db, formatKey())
+	if err != nil {
+		return fmt.Errorf("%w (database: %w)", ErrDamaged, err)
+	}
+	if format != 0 {
+		if value == nil {
+			return fmt.Errorf("%w (its database is not the one that belongs to it)", ErrDamaged)
+		}
+		return nil
+	}
+	empty, err := onlyFormatKey(db)
+	if err != nil {
+		return fmt.Errorf("%w (database: %w)", ErrDamaged, err)
+	}
+	if !empty {
+		return fmt.Errorf("%w (it has data but no file %q)", ErrDamaged, formatFile)
+	}
+	return nil
+}
+
+func onlyFormatKey(db *pebble.DB) (bool, error) {
+	it, err := db.NewIter(nil)
+	if err != nil {
+		return false, err
+	}
+	empty := true
+	for valid := it.First(); valid && empty; valid = it.Next() {
+		empty = string(it.Key()) == string(formatKey())
+	}
+	return empty, errors.Join(it.Error(), it.Close())
+}
+
+// get returns a copy of a value, or nil if there is none. Values are never
+// empty.
+func get(db pebble.Reader, key []byte) ([]byte, error) {
+	value, closer, err := db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, readError(err)
+	}
+	copied := append(make([]byte, 0, len(value)), value...)
+	if err := closer.Close(); err != nil {
+		return nil, readError(err)
+	}
+	return copied, nil
+}
+
+func has(db pebble.Reader, key []byte) (bool, error) {
+	_, closer, err := db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, readError(err)
+	}
+	return true, closer.Close()
+}
+
+// databaseLog passes Pebble's log on.
+type databaseLog struct {
+	log   *slog.Logger
+	fatal func(error)
+}
+
+func (l databaseLog) Infof(format string, args ...any) {
+	l.log.Debug("embedded registry: " + fmt.Sprintf(format, args...))
+}
+
+func (l databaseLog) Errorf(format string, args ...any) {
+	l.log.Error("embedded registry: " + fmt.Sprintf(format, args...))
+}
+
+// Fatalf must not return: Pebble goes on as if the process had ended.
+func (l databaseLog) Fatalf(format string, args ...any) {
+	l.fatal(fmt.Errorf(format, args...))
+	runtime.Goexit()
+}

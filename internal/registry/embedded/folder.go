@@ -1,0 +1,202 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/opencontainers/go-digest"
+)
+
+// Names within a data folder. docs/embedded-registry.md describes them.
+const (
+	lockFile     = "lock"
+	formatFile   = "format"
+	markerFile   = "initialised"
+	databaseName = "db"
+	blobsName    = "blobs"
+	uploadsName  = "uploads"
+)
+
+// formatVersion is the version of the layout, of files and keys alike. It
+// changes whenever an older gsq would misread a newer store.
+const formatVersion = 1
+
+// ErrDamaged says that a data folder holds a store that cannot be read
+// completely. It is never taken for an empty one.
+var ErrDamaged = errors.New("the data folder is damaged; restore it from a backup")
+
+// readFormat returns the version that the format file names, or 0 if there is
+// no such file.
+func readFormat(fs vfs.FS, folder string) (int, error) {
+	data, err := readSmallFile(fs, fs.PathJoin(folder, formatFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", folder, err)
+	}
+	version, err := strconv.Atoi(strings.TrimSuffix(string(data), "\n"))
+	if err != nil || version < 1 {
+		return 0, fmt.Errorf("%s: %w (the file %q holds no version)", folder, ErrDamaged, formatFile)
+	}
+	if version != formatVersion {
+		return 0, fmt.Errorf("%s was written by another version of gsq: its format is %d, this gsq reads format %d; use the gsq that wrote it, or migrate", folder, version, formatVersion)
+	}
+	return version, nil
+}
+
+// writeSynced makes a small file whose content and name survive a crash. A
+// crash before it returns leaves either no file or the whole one.
+func writeSynced(fs vfs.FS, folder, name string, data []byte) error {
+	temporary := fs.PathJoin(folder, name+".new")
+	f, err := fs.Create(temporary, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := fs.Rename(temporary, fs.PathJoin(folder, name)); err != nil {
+		return err
+	}
+	return syncFolder(fs, folder)
+}
+
+// syncFolder makes the names in a folder durable.
+func syncFolder(fs vfs.FS, folder string) error {
+	d, err := fs.OpenDir(folder)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// makeFolder makes the data folder and makes its name durable, and the names
+// of the folders above it that did not exist.
+func makeFolder(fs vfs.FS, folder string) error {
+	top := folder
+	for {
+		there, err := exists(fs, top)
+		if err != nil {
+			return err
+		}
+		if there || top == fs.PathDir(top) {
+			break
+		}
+		top = fs.PathDir(top)
+	}
+	if err := fs.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	for path := folder; path != top; {
+		path = fs.PathDir(path)
+		if err := syncFolder(fs, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeParts makes the folders within a data folder.
+func makeParts(fs vfs.FS, folder string) error {
+	blobs := fs.PathJoin(folder, blobsName)
+	for _, path := range []string{
+		fs.PathJoin(folder, databaseName),
+		fs.PathJoin(folder, uploadsName),
+		fs.PathJoin(blobs, digest.SHA256.String()),
+		fs.PathJoin(blobs, digest.SHA512.String()),
+	} {
+		if err := fs.MkdirAll(path, 0o700); err != nil {
+			return err
+		}
+	}
+	return errors.Join(syncFolder(fs, blobs), syncFolder(fs, folder))
+}
+
+// checkUnused returns ErrDamaged if a folder without a format file holds what
+// only a store that was made completely can hold.
+func checkUnused(fs vfs.FS, folder string) error {
+	if is, err := exists(fs, fs.PathJoin(folder, markerFile)); err != nil || is {
+		return errors.Join(err, damagedIf(is, "it has the file %q but no file %q", markerFile, formatFile))
+	}
+	for _, algorithm := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
+		names, err := fs.List(fs.PathJoin(folder, blobsName, algorithm.String()))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if len(names) > 0 {
+			return damagedIf(true, "it has blobs but no file %q", formatFile)
+		}
+	}
+	return nil
+}
+
+func damagedIf(is bool, format string, args ...any) error {
+	if !is {
+		return nil
+	}
+	return fmt.Errorf("%w (%s)", ErrDamaged, fmt.Sprintf(format, args...))
+}
+
+// clearUploads removes what unfinished uploads left behind.
+func clearUploads(fs vfs.FS, folder string) error {
+	path := fs.PathJoin(folder, uploadsName)
+	names, err := fs.List(path)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := fs.Remove(fs.PathJoin(path, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func exists(fs vfs.FS, path string) (bool, error) {
+	_, err := fs.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func readSmallFile(fs vfs.FS, path string) ([]byte, error) {
+	f, err := fs.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, 4096))
+	return data, errors.Join(err, f.Close())
+}
+
+// Initialised reports whether MarkInitialised was ever called on this data
+// folder: then a missing artifact is a loss, not an empty registry.
+func (s *Store) Initialised() (bool, error) {
+	is, err := exists(s.fs, s.fs.PathJoin(s.folder, markerFile))
+	if err != nil {
+		return false, fmt.Errorf("%s: marker file: %w", s.folder, err)
+	}
+	return is, nil
+}
+
+// MarkInitialised notes durably that the registry holds data from now on. It
+// may be called again.
+func (s *Store) MarkInitialised() error {
+	if is, err := s.Initialised(); err != nil || is {
+		return err
+	}
+	if err := writeSynced(s.fs, s.folder, markerFile, nil); err != nil {
+		return fmt.Errorf("%s: marker file: %w", s.folder, err)
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+
+	"gitops-squared.io/gsq/internal/registry"
+)
+
+// batchBytes is the size from which a batch is applied before it is complete,
+// to bound the memory that one Put takes.
+const batchBytes = 8 << 20
+
+// Put implements registry.Registry. Artifacts are checked before anything is
+// stored: an ErrRefused or ErrTooLarge of a name, a digest or a manifest's
+// form changes nothing. Each artifact becomes visible at once; a manifest
+// whose blobs are neither in the push nor in the repository is ErrRefused.
+func (s *Store) Put(ctx context.Context, pushes ...registry.Push) error {
+	contents := make([]content, len(pushes))
+	for i, p := range pushes {
+		var err error
+		if contents[i], err = checkPush(p); err != nil {
+			return fmt.Errorf("put %s@%s: %w", p.Repository, p.Artifact.Manifest.Digest, err)
+		}
+	}
+	err := s.write(ctx, func() error {
+		w := s.newWriter(ctx)
+		defer w.close()
+		for i, p := range pushes {
+			for _, b := range p.Artifact.Blobs {
+				if err := w.addBlob(p.Repository, b); err != nil {
+					return err
+				}
+			}
+			if err := w.addManifest(p.Repository, p.Artifact.Manifest, contents[i]); err != nil {
+				return err
+			}
+			if w.batch.Len() >= batchBytes {
+				if err := w.flush(); err != nil {
+					return err
+				}
+			}
+		}
+		return w.flush()
+	})
+	if err != nil {
+		return fmt.Errorf("put %d artifacts: %w", len(pushes), err)
+	}
+	return nil
+}
+
+func checkPush(p registry.Push) (content, error) {
+	if err := checkRepository(p.Repository); err != nil {
+		return content{}, err
+	}
+	for _, b := range p.Artifact.Blobs {
+		if len(b.Data) > registry.MaxBlobBytes {
+			return content{}, fmt.Errorf("%w: blob %s has %d bytes, at most %d are allowed", registry.ErrTooLarge, b.Digest, len(b.Data), registry.MaxBlobBytes)
+		}
+		if err := verify(b.Digest, b.Data); err != nil {
+			return content{}, fmt.Errorf("blob: %w", err)
+		}
+	}
+	m := p.Artifact.Manifest
+	c, err := parseManifest(m.MediaType, m.Data)
+	if err != nil {
+		return content{}, err
+	}
+	if err := verify(m.Digest, m.Data); err != nil {
+		return content{}, fmt.Errorf("manifest: %w", err)
+	}
+	return c, nil
+}
