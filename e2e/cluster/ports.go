@@ -1,0 +1,40 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+)
+
+// errPortTaken means that somebody took a port between our look and our
+// process's.
+var errPortTaken = errors.New("a port was taken by somebody else")
+
+// Ports are taken below what systems hand out for port 0 and for outgoing
+// connections (32768 and up on Linux, 49152 on others), so that nothing but
+// another fixed listener can come between.
+const (
+	lowestPort  = 10000
+	highestPort = 32000
+)
+
+// freePorts returns n ports that were free on loopback, all different.
+func freePorts(n int) ([]int, error) {
+	var ports []int
+	for tries := 0; len(ports) < n; tries++ {
+		if tries == 100*n {
+			return nil, fmt.Errorf("found no %d free ports between %d and %d", n, lowestPort, highestPort)
+		}
+		port := lowestPort + rand.IntN(highestPort-lowestPort)
+		l, err := net.Listen("tcp", address(port))
+		if err != nil {
+			continue
+		}
+		defer l.Close() // only when all are found: so all differ
+		ports = append(ports, port)
+	}
+	return ports, nil
+}
+
+func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }

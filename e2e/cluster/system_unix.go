@@ -1,0 +1,24 @@
+//go:build unix && !linux
+
+package cluster
+
+import (
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Only Linux has parent-death signals.
+func dieWithParent(*syscall.SysProcAttr) {}
+
+// startTime returns when a process started, in a form that only equality makes
+// sense of, or "" if there is no such process or it only waits to be reaped.
+func startTime(pid int) string {
+	out, err := exec.Command("ps", "-o", "stat=,lstart=", "-p", strconv.Itoa(pid)).Output()
+	state, started, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
+	if err != nil || strings.HasPrefix(state, "Z") {
+		return ""
+	}
+	return strings.TrimSpace(started)
+}
