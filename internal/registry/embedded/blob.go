@@ -3,12 +3,12 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -149,9 +149,10 @@ func (s *Store) readBlob(d digest.Digest) ([]byte, error) {
 }
 
 // createTemporary makes a file among the uploads. The next Open removes it if
-// it is still there.
+// it is still there. Names are never used twice: an upload that ends late must
+// not remove the file of another.
 func (s *Store) createTemporary() (vfs.File, string, error) {
-	path := s.fs.PathJoin(s.folder, uploadsName, strconv.FormatUint(s.temporary.Add(1), 10))
+	path := s.fs.PathJoin(s.folder, uploadsName, rand.Text())
 	f, err := s.fs.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return nil, "", fmt.Errorf("%w: %w", registry.ErrUnavailable, err)

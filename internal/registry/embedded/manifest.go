@@ -100,6 +100,17 @@ func parseManifest(mediaType string, data []byte) (content, error) {
 	return c, c.checkDescriptors()
 }
 
+// declaredType returns the media type that a manifest gives itself, or "".
+func declaredType(data []byte) string {
+	var m struct {
+		MediaType string `json:"mediaType"`
+	}
+	if err := json.Unmarshal(data, &m); err != nil {
+		return "" // which no manifest may have
+	}
+	return m.MediaType
+}
+
 func (c content) checkDescriptors() error {
 	check := func(field string, d ocispec.Descriptor) error {
 		if err := checkDigest(d.Digest); err != nil {

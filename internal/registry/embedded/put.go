@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/opencontainers/go-digest"
+
 	"gitops-squared.io/gsq/internal/registry"
 )
 
@@ -70,4 +72,38 @@ func checkPush(p registry.Push) (content, error) {
 		return content{}, fmt.Errorf("manifest: %w", err)
 	}
 	return c, nil
+}
+
+// putManifest stores a manifest and its tags at once, durably.
+func (s *Store) putManifest(ctx context.Context, repo string, m registry.Manifest, c content, tags []string) error {
+	return s.storeSynced(ctx, func(w *writer) error {
+		if err := w.addManifest(repo, m, c); err != nil {
+			return err
+		}
+		for _, tag := range tags {
+			if err := w.moveTag(repo, tag, m.Digest); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// mount makes a blob of one repository a blob of another, durably. It reports
+// false if the first does not have it. Without a first one, it only finds what
+// the second has already: a digest alone does not open other repositories.
+func (s *Store) mount(ctx context.Context, from, to string, d digest.Digest) (bool, error) {
+	mounted := false
+	if from == "" {
+		from = to
+	}
+	err := s.storeSynced(ctx, func(w *writer) error {
+		size, there, err := w.link(from, d)
+		if err != nil || !there {
+			return err
+		}
+		mounted = true
+		return w.addLink(to, d, size)
+	})
+	return mounted && err == nil, err
 }

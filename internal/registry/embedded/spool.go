@@ -37,8 +37,11 @@ func (s *Store) newSpool(algorithm digest.Algorithm) *spool {
 func (p *spool) Write(b []byte) (int, error) {
 	p.sum.Write(b) // never fails
 	if p.file == nil && len(p.memory)+len(b) > inlineBytes {
-		var err error
-		if p.file, p.path, err = p.s.createTemporary(); err != nil {
+		err := p.s.read(context.Background(), func() (err error) {
+			p.file, p.path, err = p.s.createTemporary()
+			return err
+		})
+		if err != nil {
 			return 0, err
 		}
 		if _, err := p.file.Write(p.memory); err != nil {
@@ -80,8 +83,9 @@ func (p *spool) store(ctx context.Context, repo string, d digest.Digest) error {
 		return fmt.Errorf("%w: %s was announced, %s was received", errDigestMismatch, d, actual)
 	}
 	if p.file == nil {
+		data := p.memory // storing may outlive ctx, and discard come before it ends
 		return p.s.storeSynced(ctx, func(w *writer) error {
-			return w.addBlob(repo, registry.Blob{Digest: d, Data: p.memory})
+			return w.addBlob(repo, registry.Blob{Digest: d, Data: data})
 		})
 	}
 	err = errors.Join(p.file.Sync(), p.file.Close())

@@ -30,8 +30,7 @@ type Store struct {
 	db      *pebble.DB
 	uploads uploads
 
-	temporary atomic.Uint64         // the last number given to a temporary file
-	failure   atomic.Pointer[error] // the first fatal error
+	failure atomic.Pointer[error] // the first fatal error
 
 	// life is held shared by every operation on the database, and exclusively
 	// by Close.

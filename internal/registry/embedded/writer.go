@@ -22,6 +22,8 @@ type writer struct {
 	known map[digest.Digest]bool // blobs
 	links map[link]int64         // the sizes of blobs
 	made  map[link]bool          // manifests
+
+	tagging bool // Store.tags is held shared, too
 }
 
 type link struct {
@@ -41,6 +43,9 @@ func (s *Store) newWriter(ctx context.Context) *writer {
 }
 
 func (w *writer) close() {
+	if w.tagging {
+		w.s.tags.RUnlock()
+	}
 	w.s.blobs.RUnlock()
 	for _, path := range w.files {
 		w.s.discard(path)
@@ -166,4 +171,13 @@ func (w *writer) link(repo string, d digest.Digest) (int64, bool, error) {
 		w.links[link{repo, d}] = size
 	}
 	return size, there, err
+}
+
+// moveTag makes a tag name a manifest that the batch holds.
+func (w *writer) moveTag(repo, tag string, to digest.Digest) error {
+	if !w.tagging {
+		w.s.tags.RLock()
+		w.tagging = true
+	}
+	return w.s.moveTag(w.batch, repo, tag, to)
 }
