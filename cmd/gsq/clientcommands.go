@@ -1,0 +1,17 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// clientCommands are those that talk to a server, or to nobody.
+func clientCommands(p process) []*cobra.Command {
+	return []*cobra.Command{
+		newApplyCommand(p),
+		newGetCommand(p),
+		newDeleteCommand(p),
+		newDiffCommand(p),
+		newNamespacesCommand(p),
+		newFluxCommand(p),
+		newVersionCommand(p),
+		newCompletionCommand(p),
+	}
+}
