@@ -132,7 +132,7 @@ func parseRegistry(text string) (host string, insecure bool, err error) {
 		full = "https://" + text
 	}
 	u, err := url.Parse(full)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.HasSuffix(u.Host, ":") || u.User != nil ||
 		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return "", false, fmt.Errorf("%q is not a registry; write host:port, or http://host:port for plain HTTP", text)
 	}
