@@ -189,7 +189,7 @@ func (s *Store) writeTemporary(ctx context.Context, data []byte) (path string, e
 // discard removes a temporary file. What stays is removed by the next Open.
 func (s *Store) discard(path string) {
 	if err := s.fs.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		s.log.Warn("embedded registry: an unfinished upload's file cannot be removed yet", "path", path, "error", err)
+		s.log.Warn("embedded registry: an unfinished upload's file cannot be removed yet", "path", path, "error", err.Error())
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
+	"strconv"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -33,10 +35,10 @@ func databaseOptions(fs vfs.FS, log *slog.Logger, fatal func(error), create bool
 		EventListener:      &pebble.EventListener{},
 	}
 	o.EventListener.BackgroundError = func(err error) {
-		log.Error("embedded registry: background work of the database failed", "error", err)
+		log.Error("embedded registry: background work of the database failed", "error", err.Error())
 	}
 	o.EventListener.DataCorruption = func(info pebble.DataCorruptionInfo) {
-		log.Error("embedded registry: damaged file", "path", info.Path, "error", info.Details)
+		log.Error("embedded registry: damaged file", "path", info.Path, "error", info.Details.Error())
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -45,55 +47,25 @@ func databaseOptions(fs vfs.FS, log *slog.Logger, fatal func(error), create bool
 	return o
 }
 
-// openDatabase opens the database of a data folder whose format file was read
-// (0: there is none, so the store is new or its making was interrupted).
-func openDatabase(fs vfs.FS, folder string, format int, log *slog.Logger, fatal func(error)) (*pebble.DB, error) {
-	path := fs.PathJoin(folder, databaseName)
-	db, err := pebble.Open(path, databaseOptions(fs, log, fatal, format == 0))
-	if err != nil {
-		if errors.Is(err, pebble.ErrDBDoesNotExist) || pebble.IsCorruptionError(err) || format != 0 {
-			return nil, fmt.Errorf("%s: %w (database: %w)", folder, ErrDamaged, err)
-		}
-		return nil, fmt.Errorf("%s: database: %w", folder, err)
+func openDatabase(fs vfs.FS, folder string, create bool, log *slog.Logger, fatal func(error)) (*pebble.DB, error) {
+	db, err := pebble.Open(fs.PathJoin(folder, databaseName), databaseOptions(fs, log, fatal, create))
+	if err == nil {
+		return db, nil
 	}
-	if err := checkDatabase(db, format); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", folder, err), db.Close())
+	if errors.Is(err, pebble.ErrDBDoesNotExist) || errors.Is(err, os.ErrNotExist) || pebble.IsCorruptionError(err) {
+		return nil, fmt.Errorf("%w (database: %w)", ErrDamaged, err)
 	}
-	return db, nil
+	return nil, fmt.Errorf("database: %w", err)
 }
 
-// checkDatabase compares the database's format key with the format file.
-func checkDatabase(db *pebble.DB, format int) error {
+// checkDatabase checks that the database is one that belongs to a store with a
+// format file.
+func checkDatabase(db *pebble.DB) error {
 	value, err := get(db, formatKey())
 	if err != nil {
 		return fmt.Errorf("%w (database: %w)", ErrDamaged, err)
 	}
-	if format != 0 {
-		if value == nil {
-			return fmt.Errorf("%w (its database is not the one that belongs to it)", ErrDamaged)
-		}
-		return nil
-	}
-	empty, err := onlyFormatKey(db)
-	if err != nil {
-		return fmt.Errorf("%w (database: %w)", ErrDamaged, err)
-	}
-	if !empty {
-		return fmt.Errorf("%w (it has data but no file %q)", ErrDamaged, formatFile)
-	}
-	return nil
-}
-
-func onlyFormatKey(db *pebble.DB) (bool, error) {
-	it, err := db.NewIter(nil)
-	if err != nil {
-		return false, err
-	}
-	empty := true
-	for valid := it.First(); valid && empty; valid = it.Next() {
-		empty = string(it.Key()) == string(formatKey())
-	}
-	return empty, errors.Join(it.Error(), it.Close())
+	return damagedIf(string(value) != strconv.Itoa(formatVersion), "its database is not the one that belongs to it")
 }
 
 // get returns a copy of a value, or nil if there is none. Values are never

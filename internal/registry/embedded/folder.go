@@ -15,6 +15,7 @@ import (
 // Names within a data folder. docs/embedded-registry.md describes them.
 const (
 	lockFile     = "lock"
+	creatingFile = "creating"
 	formatFile   = "format"
 	markerFile   = "initialised"
 	databaseName = "db"
@@ -122,22 +123,41 @@ func makeParts(fs vfs.FS, folder string) error {
 	return errors.Join(syncFolder(fs, blobs), syncFolder(fs, folder))
 }
 
-// checkUnused returns ErrDamaged if a folder without a format file holds what
-// only a store that was made completely can hold.
-func checkUnused(fs vfs.FS, folder string) error {
-	if is, err := exists(fs, fs.PathJoin(folder, markerFile)); err != nil || is {
-		return errors.Join(err, damagedIf(is, "it has the file %q but no file %q", markerFile, formatFile))
+// prepare makes an empty store's folders. It returns ErrDamaged if a folder
+// without a format file holds data, unless the file "creating" says that the
+// making of a store was interrupted there: then it begins again.
+func prepare(fs vfs.FS, folder string) error {
+	interrupted, err := exists(fs, fs.PathJoin(folder, creatingFile))
+	if err != nil {
+		return err
 	}
-	for _, algorithm := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
-		names, err := fs.List(fs.PathJoin(folder, blobsName, algorithm.String()))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
+	for _, name := range []string{markerFile, databaseName, blobsName} {
+		is, err := exists(fs, fs.PathJoin(folder, name))
+		if err != nil {
 			return err
 		}
-		if len(names) > 0 {
-			return damagedIf(true, "it has blobs but no file %q", formatFile)
+		if is && (!interrupted || name == markerFile) {
+			return damagedIf(true, "it has %q but no file %q", name, formatFile)
 		}
 	}
-	return nil
+	if err := writeSynced(fs, folder, creatingFile, nil); err != nil {
+		return err
+	}
+	// The database's own making is not atomic; one that was interrupted may
+	// not open. Nothing was ever stored in it.
+	if err := fs.RemoveAll(fs.PathJoin(folder, databaseName)); err != nil {
+		return err
+	}
+	return makeParts(fs, folder)
+}
+
+// removeCreating removes what prepare wrote, once the store is complete.
+func removeCreating(fs vfs.FS, folder string) error {
+	err := fs.Remove(fs.PathJoin(folder, creatingFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func damagedIf(is bool, format string, args ...any) error {
@@ -147,9 +167,22 @@ func damagedIf(is bool, format string, args ...any) error {
 	return fmt.Errorf("%w (%s)", ErrDamaged, fmt.Sprintf(format, args...))
 }
 
+// checkParts returns ErrDamaged if a folder is missing that holds data.
+func checkParts(fs vfs.FS, folder string) error {
+	for _, name := range []string{databaseName, fs.PathJoin(blobsName, digest.SHA256.String()), fs.PathJoin(blobsName, digest.SHA512.String())} {
+		if is, err := exists(fs, fs.PathJoin(folder, name)); err != nil || !is {
+			return errors.Join(err, damagedIf(!is, "its folder %q is missing", name))
+		}
+	}
+	return nil
+}
+
 // clearUploads removes what unfinished uploads left behind.
 func clearUploads(fs vfs.FS, folder string) error {
 	path := fs.PathJoin(folder, uploadsName)
+	if err := fs.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
 	names, err := fs.List(path)
 	if err != nil {
 		return err

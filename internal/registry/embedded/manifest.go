@@ -23,9 +23,17 @@ type content struct {
 	mediaType    string
 	artifactType string // as the referrers API shows it
 	annotations  map[string]string
-	subject      *ocispec.Descriptor
-	blobs        []ocispec.Descriptor // config first, then the layers in order
-	manifests    []ocispec.Descriptor // of an index
+	subject      *descriptor
+	blobs        []descriptor // config first, then the layers in order
+	manifests    []descriptor // of an index
+}
+
+// descriptor is the part of a descriptor that the registry has to know. It is
+// small because a manifest of 4 MiB can hold more than a million.
+type descriptor struct {
+	MediaType string        `json:"mediaType"`
+	Digest    digest.Digest `json:"digest"`
+	Size      int64         `json:"size"`
 }
 
 func isIndex(mediaType string) bool {
@@ -58,15 +66,15 @@ func parseManifest(mediaType string, data []byte) (content, error) {
 		return content{}, fmt.Errorf("%w: %q is not the media type of an image manifest or index", registry.ErrRefused, mediaType)
 	}
 	var m struct {
-		SchemaVersion int                  `json:"schemaVersion"`
-		MediaType     string               `json:"mediaType"`
-		ArtifactType  string               `json:"artifactType"`
-		Config        *ocispec.Descriptor  `json:"config"`
-		Layers        []ocispec.Descriptor `json:"layers"`
-		Manifests     []ocispec.Descriptor `json:"manifests"`
-		FSLayers      json.RawMessage      `json:"fsLayers"`
-		Subject       *ocispec.Descriptor  `json:"subject"`
-		Annotations   map[string]string    `json:"annotations"`
+		SchemaVersion int               `json:"schemaVersion"`
+		MediaType     string            `json:"mediaType"`
+		ArtifactType  string            `json:"artifactType"`
+		Config        *descriptor       `json:"config"`
+		Layers        []descriptor      `json:"layers"`
+		Manifests     []descriptor      `json:"manifests"`
+		FSLayers      json.RawMessage   `json:"fsLayers"`
+		Subject       *descriptor       `json:"subject"`
+		Annotations   map[string]string `json:"annotations"`
 	}
 	if err := json.Unmarshal(data, &m); err != nil {
 		return content{}, fmt.Errorf("%w: the manifest is not valid JSON: %w", registry.ErrRefused, err)
@@ -112,7 +120,7 @@ func declaredType(data []byte) string {
 }
 
 func (c content) checkDescriptors() error {
-	check := func(field string, d ocispec.Descriptor) error {
+	check := func(field string, d descriptor) error {
 		if err := checkDigest(d.Digest); err != nil {
 			return fmt.Errorf("%s: %w", field, err)
 		}

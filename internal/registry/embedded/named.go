@@ -5,13 +5,15 @@ import (
 	"fmt"
 
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"gitops-squared.io/gsq/internal/registry"
 )
 
-// MissingError lists what a manifest names and its repository does not have.
-// It is an ErrRefused.
+// maxMissing bounds what a MissingError lists.
+const maxMissing = 100
+
+// MissingError lists what a manifest names and its repository does not have,
+// or the first hundred of that. It is an ErrRefused.
 type MissingError struct {
 	Repository string
 	Digests    []digest.Digest
@@ -46,7 +48,7 @@ func (w *writer) addManifest(repo string, m registry.Manifest, c content) error 
 // names, in the size that it says. Its subject need not be there.
 func (w *writer) checkNamed(repo string, c content) error {
 	var missing []digest.Digest
-	blob := func(d ocispec.Descriptor) error {
+	blob := func(d descriptor) error {
 		size, there, err := w.link(repo, d.Digest)
 		switch {
 		case err != nil:
@@ -82,7 +84,7 @@ func (w *writer) checkNamed(repo string, c content) error {
 		}
 	}
 	if len(missing) > 0 {
-		return &MissingError{Repository: repo, Digests: missing}
+		return &MissingError{Repository: repo, Digests: missing[:min(len(missing), maxMissing)]}
 	}
 	return nil
 }

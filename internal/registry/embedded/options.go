@@ -54,7 +54,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Fatal == nil {
 		log := o.Log
 		o.Fatal = func(err error) {
-			log.Error("the embedded registry's storage failed; ending the process", "error", err)
+			log.Error("the embedded registry's storage failed; ending the process", "error", err.Error())
 			os.Exit(1)
 		}
 	}

@@ -80,30 +80,37 @@ func (s *Store) load() error {
 		return err
 	}
 	if format == 0 {
-		if err := checkUnused(s.fs, s.folder); err != nil {
-			return fmt.Errorf("%s: %w", s.folder, err)
-		}
-		if err := makeParts(s.fs, s.folder); err != nil {
+		if err := prepare(s.fs, s.folder); err != nil {
 			return fmt.Errorf("%s: %w", s.folder, err)
 		}
 	}
-	if err := clearUploads(s.fs, s.folder); err != nil {
-		return fmt.Errorf("%s: %w (uploads: %w)", s.folder, ErrDamaged, err)
+	if err := errors.Join(checkParts(s.fs, s.folder), clearUploads(s.fs, s.folder)); err != nil {
+		return fmt.Errorf("%s: %w", s.folder, err)
 	}
-	if s.db, err = openDatabase(s.fs, s.folder, format, s.log, s.fail); err != nil {
-		return err
+	if s.db, err = openDatabase(s.fs, s.folder, format == 0, s.log, s.fail); err != nil {
+		return fmt.Errorf("%s: %w", s.folder, err)
 	}
-	if format != 0 {
-		return nil
+	if format == 0 {
+		err = s.complete()
+	} else {
+		err = checkDatabase(s.db)
 	}
-	version := strconv.Itoa(formatVersion)
-	if err := s.db.Set(formatKey(), []byte(version), pebble.Sync); err != nil {
-		return errors.Join(fmt.Errorf("%s: %w", s.folder, err), s.db.Close())
+	if err == nil {
+		err = removeCreating(s.fs, s.folder)
 	}
-	if err := writeSynced(s.fs, s.folder, formatFile, []byte(version+"\n")); err != nil {
+	if err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", s.folder, err), s.db.Close())
 	}
 	return nil
+}
+
+// complete ends the making of a store: from the format file on, it is one.
+func (s *Store) complete() error {
+	version := strconv.Itoa(formatVersion)
+	if err := s.db.Set(formatKey(), []byte(version), pebble.Sync); err != nil {
+		return err
+	}
+	return writeSynced(s.fs, s.folder, formatFile, []byte(version+"\n"))
 }
 
 // Close waits for the calls under way, ends the upload sessions and releases
