@@ -77,15 +77,12 @@ show "$GSQ" get --server "$SERVER"
 
 if [[ ${FLUX_EXPORT:-} == 1 ]]; then
   step "Tell Flux where the catalog is"
-  objects=$("$GSQ" flux export -n default --server "$SERVER") || fail "gsq flux export"
-  echo "\$ gsq flux export -n default --server $SERVER | kubectl apply -f -"
+  # A short interval, so that the demo need not wait for the usual one.
+  export=("$GSQ" flux export -n default --server "$SERVER" --interval 2s)
+  echo "\$ gsq${export[*]#"$GSQ"} | kubectl apply -f -"
+  objects=$("${export[@]}") || fail "gsq flux export"
   echo "$objects"
   "$KUBECTL" apply --server-side --validate=strict -f - <<<"$objects" || fail "kubectl apply"
-  # So that the demo need not wait for the usual poll interval.
-  "$KUBECTL" get ocirepositories -A -o 'jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name}{"\n"}{end}' |
-    while read -r namespace name; do
-      "$KUBECTL" patch ocirepository "$name" -n "$namespace" --type merge -p '{"spec":{"interval":"2s"}}' >/dev/null || fail "kubectl patch"
-    done
 fi
 
 step "Both appear in the cluster"
