@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -18,6 +19,9 @@ func withHint(err error, format string, args ...any) error {
 
 // advise adds what to do next to an error of the client, if that is known.
 func advise(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return withHint(fmt.Errorf("interrupted: %w", err), `a write may have been done; "gsq get" tells, and repeating the command is safe`)
+	}
 	if errors.Is(err, client.ErrUnreachable) {
 		return withHint(err, "is the server running (gsq serve)? --server or GSQ_SERVER name another one")
 	}

@@ -5,7 +5,7 @@ package manifest
 
 import (
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -112,29 +112,14 @@ func (c *checker) list(n *yaml.Node, path string) []Declaration {
 	return all
 }
 
-// unknown reports the fields that are not among those allowed.
-func (c *checker) unknown(fields map[string]field, path string, allowed ...string) {
-	known := map[string]bool{}
-	for _, name := range allowed {
-		known[name] = true
-	}
-	var names []string
-	for name := range fields {
-		if !known[name] {
-			names = append(names, name)
+// unknown reports the fields that are not among those allowed. What has those
+// fields is named in words.
+func (c *checker) unknown(fields map[string]field, what string, allowed ...string) {
+	for _, name := range sortedKeys(fields) {
+		if !slices.Contains(allowed, name) {
+			c.fail(fields[name].line, fields[name].path, "unknown field; %s has %s", what, strings.Join(allowed, ", "))
 		}
 	}
-	sort.Slice(names, func(i, j int) bool { return fields[names[i]].line < fields[names[j]].line })
-	for _, name := range names {
-		c.fail(fields[name].line, fields[name].path, "unknown field; %s has %s", place(path), strings.Join(allowed, ", "))
-	}
-}
-
-func place(path string) string {
-	if path == "" {
-		return "a resource"
-	}
-	return path
 }
 
 // name reads the required name of a resource.
@@ -158,7 +143,7 @@ func (c *checker) spec(d *Declaration, f field, line int, path string) {
 		return
 	}
 	fields := c.fields(f.value, f.path)
-	c.unknown(fields, f.path, "type", "size", "region", "replicas")
+	c.unknown(fields, "a spec", "type", "size", "region", "replicas")
 	d.lines["/spec"] = f.line
 	for name, f := range fields {
 		d.lines["/spec/"+name] = f.line

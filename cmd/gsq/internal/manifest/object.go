@@ -16,7 +16,7 @@ func (c *checker) object(fields map[string]field, line int, path string) Declara
 	if !c.groupVersionKind(fields, line, path, intent.APIVersion, intent.Kind) {
 		return d // the rest has a form of its own
 	}
-	c.unknown(fields, path, "apiVersion", "kind", "metadata", "spec", "status")
+	c.unknown(fields, "a manifest", "apiVersion", "kind", "metadata", "spec", "status")
 	meta, ok := fields["metadata"]
 	if !ok {
 		c.fail(line, join(path, "metadata.name"), "is required")

@@ -8,7 +8,10 @@ func (c *checker) resource(fields map[string]field, line int, path string) Decla
 	at := c.source
 	at.Line = line
 	d := Declaration{Source: at, lines: map[string]int{}}
-	c.unknown(fields, path, append([]string{"name", "namespace", "spec"}, answered()...)...)
+	for _, name := range answered() {
+		delete(fields, name)
+	}
+	c.unknown(fields, "a resource", "name", "namespace", "spec")
 	d.Name = c.name(fields["name"], line, join(path, "name"))
 	d.Namespace = c.text(fields["namespace"])
 	for _, name := range []string{"name", "namespace"} {
