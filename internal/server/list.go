@@ -1,0 +1,93 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gitops-squared.io/gsq/api"
+	"gitops-squared.io/gsq/internal/ledger"
+)
+
+func (s *Server) list(ctx context.Context, in *listInput) (*listOutput, error) {
+	return s.page(ctx, api.DefaultNamespace, in.ListQuery)
+}
+
+func (s *Server) namespacedList(ctx context.Context, in *namespacedListInput) (*listOutput, error) {
+	return s.page(ctx, in.Namespace, in.ListQuery)
+}
+
+// page answers a whole list, or one page of it.
+func (s *Server) page(ctx context.Context, namespace string, q ListQuery) (*listOutput, error) {
+	chosen := filters{kind: q.Type, region: q.Region, namePrefix: q.NamePrefix}
+	at, err := s.position(namespace, chosen, q.Continue)
+	if err != nil {
+		return nil, err
+	}
+	snapshot, err := s.snapshot(ctx, namespace, q.Continue != "", at)
+	if err != nil {
+		return nil, s.problemOf(ctx, err, translation{})
+	}
+	list := &api.ResourceList{Resources: []api.Resource{}, Revision: answerRevision(snapshot.Revision)}
+	for _, e := range snapshot.Entries {
+		if !chosen.match(e) {
+			continue
+		}
+		list.Count++
+		if e.Name <= at.After {
+			continue
+		}
+		if q.Limit > 0 && len(list.Resources) == q.Limit {
+			if list.Continue == "" {
+				at.After = list.Resources[q.Limit-1].Name
+				at.Revision, at.Digest = list.Revision.Number, list.Revision.Digest
+				list.Continue = at.String()
+			}
+			continue
+		}
+		list.Resources = append(list.Resources, answerEntry(e))
+	}
+	return &listOutput{Body: list}, nil
+}
+
+// position is where the list begins: at its first resource, or where the
+// parameter continue says.
+func (s *Server) position(namespace string, chosen filters, parameter string) (token, error) {
+	if parameter == "" {
+		return token{Format: tokenFormat, Namespace: namespace, Filters: chosen.fingerprint(), Started: s.now().Unix()}, nil
+	}
+	at, err := parseToken(parameter)
+	if err != nil {
+		return token{}, invalid([]api.Fault{{Parameter: "continue", Detail: err.Error()}})
+	}
+	if at.Namespace != namespace || at.Filters != chosen.fingerprint() {
+		return token{}, invalid([]api.Fault{{Parameter: "continue", Detail: "belongs to another list; namespace, type, region and namePrefix must be those of the first page"}})
+	}
+	if at.expired(s.now()) {
+		return token{}, newProblem(api.CodeRevisionExpired, "the list began more than %s ago; start again without continue", tokenLife.Round(time.Minute))
+	}
+	return at, nil
+}
+
+// snapshot is the namespace's content now, or at the revision that the list
+// began with.
+func (s *Server) snapshot(ctx context.Context, namespace string, continued bool, at token) (ledger.Snapshot, error) {
+	now, err := s.ledger.List(namespace)
+	if e, ok := errors.AsType[*ledger.Error](err); ok && e.Code == ledger.CodeNamespaceNotFound && namespace == api.DefaultNamespace && !continued {
+		return ledger.Snapshot{}, nil // it exists for callers from the beginning
+	}
+	if err != nil || !continued {
+		return now, err
+	}
+	if now.Revision.Number == at.Revision && now.Revision.Digest.String() == at.Digest {
+		return now, nil
+	}
+	then, err := s.ledger.ListAt(ctx, namespace, at.Revision)
+	if e, ok := errors.AsType[*ledger.Error](err); ok && e.Code == ledger.CodeNotFound {
+		return ledger.Snapshot{}, newProblem(api.CodeRevisionExpired, "revision %d, which the list began with, does not exist any more; start again without continue", at.Revision)
+	}
+	if err == nil && then.Revision.Digest.String() != at.Digest {
+		return ledger.Snapshot{}, newProblem(api.CodeRevisionExpired, "revision %d is not the one that the list began with; start again without continue", at.Revision)
+	}
+	return then, err
+}

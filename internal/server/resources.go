@@ -1,0 +1,150 @@
+package server
+
+import (
+	"context"
+	"net/http"
+
+	"gitops-squared.io/gsq/api"
+	"gitops-squared.io/gsq/internal/intent"
+	"gitops-squared.io/gsq/internal/ledger"
+)
+
+func specOf(s api.Spec) intent.Spec {
+	return intent.Spec{Type: s.Type, Size: s.Size, Region: s.Region, Replicas: s.Replicas}
+}
+
+func answerSpec(s intent.Spec) api.Spec {
+	return api.Spec{Type: s.Type, Size: s.Size, Region: s.Region, Replicas: s.Replicas}
+}
+
+func answerRevision(r ledger.Revision) api.Revision {
+	return api.Revision{Number: r.Number, Digest: r.Digest.String()}
+}
+
+func answerEntry(e *ledger.Entry) api.Resource {
+	return api.Resource{
+		Name: e.Name, Namespace: e.Namespace, Version: e.Version.String(), Digest: e.Digest.String(),
+		Repository: e.Repository, Spec: answerSpec(e.Spec), CreatedAt: e.Created.Time(), UpdatedAt: e.Updated(),
+	}
+}
+
+func answerResource(e *ledger.Entry, r ledger.Revision) *api.Resource {
+	resource, revision := answerEntry(e), answerRevision(r)
+	resource.Revision = &revision
+	return &resource
+}
+
+// declare creates or updates one resource. The status is 201 for one that was
+// created and updated for one that was updated.
+func (s *Server) declare(ctx context.Context, namespace string, request api.ResourceRequest, c WriteConditions, updated int, t translation) (*resourceOutput, error) {
+	change := ledger.Change{
+		Name: request.Name, Spec: specOf(request.Spec),
+		IfMatch: s.ifMatch(namespace, request.Name, c.IfMatch), IfNoneMatch: c.IfNoneMatch != "",
+	}
+	result, err := s.ledger.Apply(ctx, ledger.Request{Namespace: namespace, Changes: []ledger.Change{change}})
+	if err != nil {
+		return nil, s.problemOf(ctx, err, t)
+	}
+	outcome := result.Outcomes[0]
+	out := &resourceOutput{Status: http.StatusOK, ETag: etagOf(outcome.Digest.String()), Body: answerResource(outcome.After, result.Revision)}
+	switch outcome.Operation {
+	case ledger.Created:
+		out.Status = http.StatusCreated
+		out.Location = "/api/v1/namespaces/" + namespace + "/resources/" + request.Name
+	case ledger.Updated:
+		out.Status = updated
+	case ledger.Unchanged:
+		out.Body.Unchanged = true
+	}
+	return out, nil
+}
+
+func (s *Server) post(ctx context.Context, in *postInput) (*resourceOutput, error) {
+	// Clients of the un-namespaced call expect 201 for an update, too.
+	return s.declare(ctx, api.DefaultNamespace, in.Body, in.WriteConditions, http.StatusCreated, translation{one: true})
+}
+
+func (s *Server) namespacedPost(ctx context.Context, in *namespacedPostInput) (*resourceOutput, error) {
+	return s.declare(ctx, in.Namespace, in.Body, in.WriteConditions, http.StatusOK, translation{one: true})
+}
+
+func (s *Server) put(ctx context.Context, in *putInput) (*resourceOutput, error) {
+	request := api.ResourceRequest{Name: in.Name, Spec: in.Body.Spec}
+	return s.declare(ctx, api.DefaultNamespace, request, in.WriteConditions, http.StatusOK, translation{one: true, name: true})
+}
+
+func (s *Server) namespacedPut(ctx context.Context, in *namespacedPutInput) (*resourceOutput, error) {
+	request := api.ResourceRequest{Name: in.Name, Spec: in.Body.Spec}
+	return s.declare(ctx, in.Namespace, request, in.WriteConditions, http.StatusOK, translation{one: true, name: true})
+}
+
+func (s *Server) read(ctx context.Context, namespace, name string, c ReadConditions) (*readOutput, error) {
+	entry, revision, err := s.ledger.Get(namespace, name)
+	if err != nil {
+		return nil, s.missingDefault(namespace, name, s.problemOf(ctx, err, translation{}))
+	}
+	digest := entry.Digest.String()
+	if required, _ := parseConditions(c.IfMatch); !required.empty() && !required.matchStrong(digest) {
+		return nil, newProblem(api.CodePreconditionFailed, "%s is %s now", name, digest)
+	}
+	out := &readOutput{Status: http.StatusOK, ETag: etagOf(digest), Body: answerResource(entry, revision)}
+	if known, _ := parseConditions(c.IfNoneMatch); known.matchWeak(digest) {
+		out.Status = http.StatusNotModified
+	}
+	return out, nil
+}
+
+func (s *Server) get(ctx context.Context, in *getInput) (*readOutput, error) {
+	return s.read(ctx, api.DefaultNamespace, in.Name, in.ReadConditions)
+}
+
+func (s *Server) namespacedGet(ctx context.Context, in *namespacedGetInput) (*readOutput, error) {
+	return s.read(ctx, in.Namespace, in.Name, in.ReadConditions)
+}
+
+func (s *Server) remove(ctx context.Context, namespace, name string, c DeleteConditions) (*deleteOutput, error) {
+	change := ledger.Change{Name: name, Delete: true, IfMatch: s.ifMatch(namespace, name, c.IfMatch)}
+	result, err := s.ledger.Apply(ctx, ledger.Request{Namespace: namespace, Changes: []ledger.Change{change}})
+	if err != nil {
+		return nil, s.missingDefault(namespace, name, s.problemOf(ctx, err, translation{one: true, name: true}))
+	}
+	outcome := result.Outcomes[0]
+	return &deleteOutput{Body: &api.ResourceDeleted{
+		Name: name, Namespace: namespace, Version: outcome.Version.String(), Digest: outcome.Digest.String(),
+		Repository: outcome.Before.Repository, Deleted: true, Revision: answerRevision(result.Revision),
+	}}, nil
+}
+
+func (s *Server) delete(ctx context.Context, in *deleteInput) (*deleteOutput, error) {
+	return s.remove(ctx, api.DefaultNamespace, in.Name, in.DeleteConditions)
+}
+
+func (s *Server) namespacedDelete(ctx context.Context, in *namespacedDeleteInput) (*deleteOutput, error) {
+	return s.remove(ctx, in.Namespace, in.Name, in.DeleteConditions)
+}
+
+// ifMatch is the header's value as the ledger takes it: one digest. Of several
+// tags it is the one that the resource has now, if any; that is judged again
+// when the change is made.
+func (s *Server) ifMatch(namespace, name, header string) string {
+	c, _ := parseConditions(header) // admit has refused what cannot be parsed
+	switch {
+	case c.empty():
+		return ""
+	case c.any:
+		return "*"
+	}
+	if entry, _, err := s.ledger.Get(namespace, name); err == nil && c.matchStrong(entry.Digest.String()) {
+		return entry.Digest.String()
+	}
+	return header // it is no digest, so nothing matches
+}
+
+// missingDefault makes "no such resource" of "no such namespace" for the
+// default namespace, which exists for callers from the beginning.
+func (s *Server) missingDefault(namespace, name string, p *problem) *problem {
+	if namespace == api.DefaultNamespace && p.Code == api.CodeNamespaceNotFound {
+		return newProblem(api.CodeNotFound, "%s does not exist in namespace %s", name, namespace)
+	}
+	return p
+}

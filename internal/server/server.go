@@ -1,0 +1,104 @@
+// Package server is the HTTP side of gsq: the API with its OpenAPI description,
+// health, metrics and documentation, and the embedded registry beside them.
+package server
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gitops-squared.io/gsq/api"
+	"gitops-squared.io/gsq/internal/artifact"
+	"gitops-squared.io/gsq/internal/intent"
+)
+
+// Options of a server. Ledger, Schema and Prefix are required.
+type Options struct {
+	Ledger Ledger
+	Schema *intent.Schema // what requests are checked with; the ledger's own
+	Prefix string         // of all repositories, without a slash at the end
+
+	// Registry serves /v2/, when the registry is embedded; else nil.
+	Registry http.Handler
+	// RegistryHost is where Flux finds the registry, host and port, and
+	// RegistryInsecure says that it is plain HTTP. They are only answered.
+	RegistryHost     string
+	RegistryInsecure bool
+
+	Version    string                 // of the program
+	Collectors []prometheus.Collector // more metrics for /metrics
+	Log        *slog.Logger           // default slog.Default()
+	Now        func() time.Time       // default time.Now
+}
+
+// Server is an http.Handler.
+type Server struct {
+	ledger           Ledger
+	layout           artifact.Layout
+	registryHost     string
+	registryInsecure bool
+	log              *slog.Logger
+	now              func() time.Time
+	draining         atomic.Bool
+
+	special   map[string]func(*http.Request, *value) []api.Fault // by operation: faults that no schema finds
+	contracts map[string]*contract                               // by operation
+
+	mux     *http.ServeMux
+	handler http.Handler
+}
+
+var errDraining = errors.New("the server is stopping")
+
+// New builds a server. It fails on options that are missing, and on a schema
+// that the API cannot check requests with.
+func New(o Options) (*Server, error) {
+	if o.Ledger == nil || o.Schema == nil || o.Prefix == "" {
+		return nil, errors.New("server: ledger, schema and prefix are required")
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Server{
+		ledger: o.Ledger, layout: artifact.Layout{Prefix: o.Prefix},
+		registryHost: o.RegistryHost, registryInsecure: o.RegistryInsecure,
+		log: o.Log, now: o.Now,
+		special: map[string]func(*http.Request, *value) []api.Fault{
+			"apply": applyFaults, "put-resource": putFaults, "put-namespaced-resource": putFaults,
+		},
+		contracts: map[string]*contract{},
+		mux:       http.NewServeMux(),
+	}
+	described, err := s.newAPI(s.mux, o.Schema, o.Version)
+	if err != nil {
+		return nil, err
+	}
+	s.addOperations(described)
+	if err := s.addDocumentation(described.OpenAPI()); err != nil {
+		return nil, err
+	}
+	metrics, err := newMetrics(o.Ledger, o.Version, o.Collectors)
+	if err != nil {
+		return nil, err
+	}
+	s.mux.Handle("GET /metrics", metrics.handler())
+	if o.Registry != nil {
+		s.mux.Handle("/v2/", transfers(o.Registry))
+	}
+	s.handler = s.identify(s.observe(metrics, s.rescue(http.HandlerFunc(s.route))))
+	return s, nil
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// Drain makes /readyz answer 503, so that no new callers are sent here.
+// Everything else goes on as before.
+func (s *Server) Drain() { s.draining.Store(true) }

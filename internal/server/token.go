@@ -1,0 +1,85 @@
+package server
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"gitops-squared.io/gsq/internal/ledger"
+)
+
+const (
+	tokenLife     = time.Hour // of a list, counted from its first page
+	maxTokenBytes = 1024      // as it is written in the parameter continue
+	tokenFormat   = 1
+)
+
+// token says where a list goes on. It is opaque to callers and holds all there
+// is to know, so that lists outlive a restart of the server.
+type token struct {
+	Format    int    `json:"f"`
+	Namespace string `json:"n"`
+	Filters   string `json:"q"` // the filters' fingerprint
+	Revision  int64  `json:"r"`
+	Digest    string `json:"d"` // of that revision
+	After     string `json:"a"` // the last name of the page before
+	Started   int64  `json:"t"` // when the first page was answered, Unix seconds
+}
+
+func (t token) String() string {
+	data, err := json.Marshal(t)
+	if err != nil {
+		panic(err) // strings and numbers only
+	}
+	return base64.RawURLEncoding.EncodeToString(data)
+}
+
+var errToken = errors.New("is not what an earlier page answered as continue")
+
+// parseToken reads what String wrote, and nothing else.
+func parseToken(s string) (token, error) {
+	if len(s) > maxTokenBytes {
+		return token{}, fmt.Errorf("has %d bytes, at most %d are allowed", len(s), maxTokenBytes)
+	}
+	data, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil {
+		return token{}, errToken
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	var t token
+	if err := decoder.Decode(&t); err != nil || t.String() != s || t.Format != tokenFormat || t.Revision < 0 {
+		return token{}, errToken
+	}
+	return t, nil
+}
+
+// expired reports whether the list is too old to go on.
+func (t token) expired(now time.Time) bool {
+	started := time.Unix(t.Started, 0)
+	return now.Sub(started) > tokenLife || started.Sub(now) > tokenLife
+}
+
+// filters choose resources of a namespace. Empty ones choose all.
+type filters struct {
+	kind       string // the spec's type
+	region     string
+	namePrefix string
+}
+
+func (f filters) match(e *ledger.Entry) bool {
+	return (f.kind == "" || e.Spec.Type == f.kind) &&
+		(f.region == "" || e.Spec.Region == f.region) &&
+		strings.HasPrefix(e.Name, f.namePrefix)
+}
+
+// fingerprint tells filters apart.
+func (f filters) fingerprint() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", f.kind, f.region, f.namePrefix))
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}
