@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -107,4 +108,18 @@ func (c client) push(repo, tag string, a registry.Artifact) {
 		c.pushBlob(repo, b.Data)
 	}
 	c.want(http.StatusCreated, "PUT", "/v2/"+repo+"/manifests/"+tag, a.Manifest.Data, "Content-Type", a.Manifest.MediaType)
+}
+
+// direct calls a handler without a connection, for tests in a bubble of
+// package synctest.
+type direct struct {
+	t       testing.TB
+	handler http.Handler
+}
+
+func (d direct) do(method, url, body string) *httptest.ResponseRecorder {
+	d.t.Helper()
+	w := httptest.NewRecorder()
+	d.handler.ServeHTTP(w, httptest.NewRequestWithContext(d.t.Context(), method, url, strings.NewReader(body)))
+	return w
 }
