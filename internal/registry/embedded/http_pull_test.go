@@ -198,10 +198,10 @@ func TestCatalog(t *testing.T) {
 func TestUnknownAddresses(t *testing.T) {
 	t.Parallel()
 	c := handled(t)
-	for _, path := range []string{"/v2/a", "/v2/a/b/c", "/v2/a/tags", "/v2/a/tags/all", "/other"} {
+	for _, path := range []string{"/v2/a", "/v2/a/b/c", "/v2/a/tags", "/v2/a/tags/all", "/v2/manifests/v1", "/other"} {
 		c.refused(404, "UNSUPPORTED", "GET", path, nil)
 	}
-	for _, path := range []string{"/v2/Upper/tags/list", "/v2/-a/manifests/v1", "/v2/a..b/tags/list", "/v2/" + strings.Repeat("a", 256) + "/tags/list", "/v2/manifests/v1"} {
+	for _, path := range []string{"/v2/Upper/tags/list", "/v2/-a/manifests/v1", "/v2/a..b/tags/list", "/v2/" + strings.Repeat("a", 256) + "/tags/list"} {
 		c.refused(400, "NAME_INVALID", "GET", path, nil)
 	}
 	a := c.refused(405, "UNSUPPORTED", "POST", "/v2/a/manifests/v1", nil)

@@ -27,8 +27,8 @@ type target struct {
 	reference string // tag, digest or session
 }
 
-// parsePath reads a path from its end, because a repository's name may hold
-// any of the words that the endpoints are made of.
+// parsePath reads a path. One without a repository where there has to be one
+// is none of the endpoints.
 func parsePath(path string) target {
 	rest, ok := strings.CutPrefix(path, "/v2/")
 	switch {
@@ -39,6 +39,16 @@ func parsePath(path string) target {
 	case rest == "_catalog":
 		return target{endpoint: endpointCatalog}
 	}
+	t := parseRepositoryPath(rest)
+	if t.repo == "" {
+		return target{}
+	}
+	return t
+}
+
+// parseRepositoryPath reads from the end, because a repository's name may hold
+// any of the words that the endpoints are made of.
+func parseRepositoryPath(rest string) target {
 	if repo, ok := strings.CutSuffix(strings.TrimSuffix(rest, "/"), "/blobs/uploads"); ok {
 		return target{endpoint: endpointUploads, repo: repo}
 	}
