@@ -25,14 +25,15 @@ type fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
 // proxy stands before a real registry. It answers the requests that match with
 // a fault, once it was told which.
 type proxy struct {
+	host string
+
 	mu       sync.Mutex
 	match    string // method and the path's part after the repository's name, e.g. "PUT /manifests/"
 	fault    fault
 	requests []string
 }
 
-// newProxy returns a proxy before the registry at backend and a client of it
-// that gives up after half a second.
+// newProxy returns a proxy before the registry at backend and a client of it.
 func newProxy(t *testing.T, backend string) (*proxy, *remote.Registry) {
 	t.Helper()
 	p := &proxy{}
@@ -53,16 +54,13 @@ func newProxy(t *testing.T, backend string) (*proxy, *remote.Registry) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	host := strings.TrimPrefix(server.URL, "http://")
-	r, err := remote.New(remote.Options{
-		Address:        remote.Address{Host: host, Plain: true},
-		DockerConfig:   t.TempDir(),
-		RequestTimeout: 500 * time.Millisecond,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p, r
+	p.host = strings.TrimPrefix(server.URL, "http://")
+	return p, open(t, p.host)
+}
+
+// hurried returns a client that gives up soon, for faults that never answer.
+func (p *proxy) hurried(t *testing.T) *remote.Registry {
+	return openWithin(t, p.host, 300*time.Millisecond)
 }
 
 // set makes the proxy answer matching requests with a fault, from now on.

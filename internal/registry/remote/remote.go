@@ -116,14 +116,12 @@ func New(o Options) (*Registry, error) {
 
 func newTransport(o Options) (*http.Transport, error) {
 	t := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: min(dialTimeout, o.RequestTimeout/2)}).DialContext,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   o.Concurrency,
-		IdleConnTimeout:       time.Minute,
-		TLSHandshakeTimeout:   o.RequestTimeout,
-		ResponseHeaderTimeout: o.RequestTimeout,
-		DisableCompression:    true, // bytes are compared with digests as they come
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: min(dialTimeout, o.RequestTimeout/2)}).DialContext,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConnsPerHost: o.Concurrency,
+		IdleConnTimeout:     time.Minute,
+		DisableCompression:  true, // bytes are compared with digests as they come
 	}
 	if len(o.CA) == 0 {
 		return t, nil
