@@ -132,9 +132,8 @@ func (ns *namespace) materialise(o *Outcome) (registry.Artifact, error) {
 		return a, err
 	}
 	r := o.After.Resource
-	r.Version, r.Created = o.Version, o.Version
-	if o.Before != nil {
-		r.Created = o.Before.Created
+	if r.Version = o.Version; r.Created == 0 {
+		r.Created = o.Version
 	}
 	yaml, err := r.Manifest()
 	if err != nil {

@@ -26,9 +26,10 @@ type chain struct {
 	configType string
 	layerType  string
 
-	// accept checks a revision that somebody else wrote against its own
-	// record, and returns what has to be done to make it the head.
-	accept func(artifact.Revision) (acceptance, error)
+	// accept checks a revision that was read against its own record, and
+	// against its parent unless that is nil, and returns what has to be done
+	// to make it the head.
+	accept func(rev artifact.Revision, parent *artifact.Revision) (acceptance, error)
 
 	// report is told what keeps an offer from being confirmed.
 	report func(error)

@@ -110,10 +110,10 @@ func evaluateChange(namespace string, c Change, before *Entry) (Outcome, error) 
 		o.Operation, o.After, o.Version, o.Digest = Unchanged, before, before.Version, before.Digest
 	default:
 		o.Operation = Created
-		if before != nil {
-			o.Operation = Updated
-		}
 		o.After = &Entry{Resource: intent.Resource{Ref: intent.Ref{Namespace: namespace, Name: c.Name}, Spec: c.Spec}}
+		if before != nil {
+			o.Operation, o.After.Created = Updated, before.Created
+		}
 	}
 	return o, nil
 }

@@ -88,7 +88,11 @@ func (c *chain) judge(ctx context.Context, d digest.Digest) error {
 		c.log.Warn("latest was put back by a late write; putting the head forward again", "repository", c.repo, "found", d, "head", c.head.manifest.Digest)
 		return c.putForward(ctx)
 	case child:
-		acc, err := c.accept(rev)
+		parent, err := c.revision(ctx, rev.Record.Number-1)
+		if err != nil {
+			return err
+		}
+		acc, err := c.accept(rev, &parent)
 		if err != nil {
 			return fmt.Errorf("latest of %s is %s, which does not verify (%w): %w", c.repo, d, err, errForeign)
 		}

@@ -307,4 +307,3 @@ func TestNamespaceIsCreatedByItsFirstWrite(t *testing.T) {
 		inspect(t, store)
 	})
 }
-

@@ -160,7 +160,11 @@ func Init(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	return l.initialise(ctx, sys)
+	err = l.initialise(ctx, sys)
+	if errors.Is(err, errForeign) {
+		return fail(CodeForeignWriter, err, "the registry holds a catalog that this ledger did not write; if the proof of concept wrote it, take it over with gsq init --take-over")
+	}
+	return err
 }
 
 // claimFresh takes the claim on a prefix that must not be initialised yet.

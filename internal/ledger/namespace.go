@@ -41,10 +41,19 @@ func newNamespace(l *Ledger, claim *claim, name string) *namespace {
 }
 
 // accept verifies a revision that was read from the registry.
-func (ns *namespace) accept(rev artifact.Revision) (acceptance, error) {
+func (ns *namespace) accept(rev artifact.Revision, parent *artifact.Revision) (acceptance, error) {
 	s, err := readState(ns.l.layout, ns.name, rev)
 	if err != nil {
 		return acceptance{}, err
+	}
+	if parent != nil {
+		before, err := readState(ns.l.layout, ns.name, *parent)
+		if err != nil {
+			return acceptance{}, err
+		}
+		if err := follows(rev.Record, before.Snapshot, s.Snapshot); err != nil {
+			return acceptance{}, err
+		}
 	}
 	pushes, tags, err := verify(ns.l.layout, ns.name, rev.Record, s)
 	if err != nil {
@@ -93,6 +102,7 @@ func (ns *namespace) run(ctx context.Context) {
 		if b := ns.collect(); b != nil {
 			if len(b.members) > 0 {
 				ns.commit(ctx, b)
+				watch.Reset(ns.watchPause())
 			}
 			if ctx.Err() == nil {
 				continue

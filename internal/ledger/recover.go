@@ -32,13 +32,16 @@ func (c *chain) recover(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("latest of %s is not a revision (%w): %w", c.repo, err, errForeign)
 	}
-	if rev, err = c.settleLatest(ctx, rev); err != nil {
+	rev, parent, err := c.settleLatest(ctx, rev)
+	if err != nil {
 		return false, err
 	}
-	if rev, err = c.follow(ctx, rev); err != nil {
-		return false, err
+	if parent == nil {
+		if rev, err = c.follow(ctx, rev); err != nil {
+			return false, err
+		}
 	}
-	acc, err := c.accept(rev)
+	acc, err := c.accept(rev, parent)
 	if err != nil {
 		return false, fmt.Errorf("revision %d of %s does not verify (%w): %w", rev.Record.Number, c.repo, err, errDamaged)
 	}
@@ -62,8 +65,9 @@ func (c *chain) recover(ctx context.Context) (bool, error) {
 
 // settleLatest decides whether the revision found at latest was committed. If
 // its revision tag names another one, it is an abandoned sibling and the tag
-// wins; without a tag it counts only as the child of the revision before it.
-func (c *chain) settleLatest(ctx context.Context, rev artifact.Revision) (artifact.Revision, error) {
+// wins; without a tag it counts only as the child of the revision before it,
+// which is returned too (the first revision has none).
+func (c *chain) settleLatest(ctx context.Context, rev artifact.Revision) (artifact.Revision, *artifact.Revision, error) {
 	r := rev.Record
 	tag := artifact.RevisionTag(r.Number)
 	named, err := resolve(ctx, c.reg, c.repo, tag)
@@ -71,18 +75,23 @@ func (c *chain) settleLatest(ctx context.Context, rev artifact.Revision) (artifa
 	case errors.Is(err, registry.ErrNotFound):
 		known, err := c.parentKnown(ctx, r)
 		if err != nil {
-			return rev, fmt.Errorf("reading the parent of revision %d of %s: %w", r.Number, c.repo, err)
+			return rev, nil, fmt.Errorf("reading the parent of revision %d of %s: %w", r.Number, c.repo, err)
 		}
 		if !known {
-			return rev, fmt.Errorf("latest of %s is revision %d, whose parent %s the chain does not have: %w", c.repo, r.Number, r.Parent, errForeign)
+			return rev, nil, fmt.Errorf("latest of %s is revision %d, whose parent %s the chain does not have: %w", c.repo, r.Number, r.Parent, errForeign)
 		}
-		return rev, nil
+		if r.Number == 1 {
+			return rev, nil, nil
+		}
+		parent, err := c.revision(ctx, r.Number-1)
+		return rev, &parent, err
 	case err != nil:
-		return rev, fmt.Errorf("reading %s of %s: %w", tag, c.repo, err)
+		return rev, nil, fmt.Errorf("reading %s of %s: %w", tag, c.repo, err)
 	case named == rev.Manifest.Digest:
-		return rev, nil
+		return rev, nil, nil
 	}
-	return c.revision(ctx, r.Number)
+	rev, err = c.revision(ctx, r.Number)
+	return rev, nil, err
 }
 
 // follow goes from rev over the revision tags to the last one.

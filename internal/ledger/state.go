@@ -114,6 +114,9 @@ func verify(layout artifact.Layout, namespace string, record artifact.Record, s 
 		}
 	}
 	for _, c := range record.Changes {
+		if Operation(c.Operation) == Dropped && c.After == nil && s.Find(c.Name) == nil {
+			continue
+		}
 		a, version, err := changed(namespace, c, s)
 		if err != nil {
 			return nil, nil, err
@@ -123,6 +126,31 @@ func verify(layout artifact.Layout, namespace string, record artifact.Record, s 
 		tags = append(tags, versionTags(repo, version, a.Manifest)...)
 	}
 	return pushes, tags, nil
+}
+
+// follows reports what is wrong if a record's changes do not lead from the
+// content before to the content after, exactly.
+func follows(record artifact.Record, before, after Snapshot) error {
+	changes := map[string]artifact.RecordChange{}
+	for _, c := range record.Changes {
+		changes[c.Name] = c
+		e := before.Find(c.Name)
+		if (e == nil) != (c.Before == nil) || e != nil && (c.Before.Digest != e.Digest || c.Before.Version != e.Version.String()) {
+			return fmt.Errorf("%s: its change does not begin with what was there before", c.Name)
+		}
+	}
+	for _, e := range before.Entries {
+		now := after.Find(e.Name)
+		if _, ok := changes[e.Name]; !ok && (now == nil || now.Digest != e.Digest) {
+			return fmt.Errorf("%s: it changed, or is gone, without a change that says so", e.Name)
+		}
+	}
+	for _, e := range after.Entries {
+		if _, ok := changes[e.Name]; !ok && before.Find(e.Name) == nil {
+			return fmt.Errorf("%s: it appeared without a change that says so", e.Name)
+		}
+	}
+	return nil
 }
 
 // changed rebuilds the artifact that a change made.

@@ -3,7 +3,9 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -32,10 +34,22 @@ func newSystem(l *Ledger, claim *claim) *system {
 	return s
 }
 
-func (s *system) accept(rev artifact.Revision) (acceptance, error) {
+func (s *system) accept(rev artifact.Revision, parent *artifact.Revision) (acceptance, error) {
 	content, err := artifact.ParseSystem(rev.Layer.Data)
 	if err != nil {
 		return acceptance{}, err
+	}
+	if parent != nil {
+		before, err := artifact.ParseSystem(parent.Layer.Data)
+		if err != nil {
+			return acceptance{}, err
+		}
+		for name, ns := range before.Namespaces {
+			changed := slices.ContainsFunc(rev.Record.Changes, func(c artifact.RecordChange) bool { return c.Name == name })
+			if now, ok := content.Namespaces[name]; !ok || (now != ns && !changed) {
+				return acceptance{}, fmt.Errorf("namespace %s changed, or is gone, without a change that says so", name)
+			}
+		}
 	}
 	return acceptance{publish: func() { s.content.Store(&content) }}, nil
 }

@@ -117,3 +117,12 @@ type Tag struct {
 	Name       string
 	Manifest   Manifest
 }
+
+// Lister is what a Registry can also be if it has the (optional) catalog
+// endpoint. Nothing may rely on it.
+type Lister interface {
+	// Repositories returns at most n repository names that sort after last, in
+	// order; fewer than n means that there are no more. ErrUnsupported if the
+	// registry has no such endpoint.
+	Repositories(ctx context.Context, last string, n int) ([]string, error)
+}
