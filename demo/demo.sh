@@ -5,6 +5,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# Settings of the caller's shell play no part.
+for setting in $(compgen -e); do
+  case $setting in GSQ_TOOLS_CACHE) ;; GSQ_* | LISTEN_ADDR | REGISTRY_HOST) unset "$setting" ;; esac
+done
+
 for program in go curl tar; do
   command -v "$program" >/dev/null || { echo "error: the demo needs $program" >&2; exit 1; }
 done
@@ -91,8 +96,7 @@ echo
 echo "== Start gsq with its embedded registry"
 address=127.0.0.1:$(free_port)
 echo "\$ gsq serve --listen $address --data $work/data"
-# Settings of the caller's shell play no part.
-env -u LISTEN_ADDR -u REGISTRY_HOST HOME="$work" bin/gsq serve --listen "$address" --data "$work/data" >"$work/serve.log" 2>&1 &
+bin/gsq serve --listen "$address" --data "$work/data" >"$work/serve.log" 2>&1 &
 server=$!
 for _ in {1..300}; do
   kill -0 "$server" 2>/dev/null || { echo "FAILED: gsq ended" >&2; exit 1; }
@@ -105,9 +109,11 @@ done
 [[ -n ${ready:-} ]] || { echo "FAILED: gsq was not ready after 30 s" >&2; exit 1; }
 echo "-> ready at http://$address"
 
-mkdir -p "$work/home"
-HOME="$work/home" \
+kubectl=$(tools/build.sh --path kubectl)
+oras=$(tools/build.sh --path oras)
+crane=$(tools/build.sh --path crane)
+mkdir "$work/home" # the caller's credentials and caches play no part
+env HOME="$work/home" \
   SERVER="http://$address" REGISTRY="$address" KUBECONFIG="$work/cluster/kubeconfig" FLUX_EXPORT=1 \
-  GSQ="$PWD/bin/gsq" KUBECTL="$(tools/build.sh --path kubectl)" \
-  ORAS="$(tools/build.sh --path oras)" CRANE="$(tools/build.sh --path crane)" \
+  GSQ="$PWD/bin/gsq" KUBECTL="$kubectl" ORAS="$oras" CRANE="$crane" \
   demo/walk.sh

@@ -54,7 +54,6 @@ await() { # what, command...
 
 post() { # body
   show curl -fsS -X POST "$SERVER/api/v1/resources" -H 'Content-Type: application/json' -d "$1"
-  echo
 }
 
 in_cluster() { # name, jsonpath, expected
@@ -97,7 +96,6 @@ show "$KUBECTL" get platformresources
 
 step "Delete it"
 show curl -fsS -X DELETE "$SERVER/api/v1/resources/web"
-echo
 await "Flux pruned it" not_in_cluster web
 in_cluster orders '{.spec.type}/{.spec.size}' database/large || fail "the database is gone too"
 show "$KUBECTL" get platformresources
