@@ -14,10 +14,11 @@ import (
 // loadParallel bounds the namespaces that are read at once.
 const loadParallel = 16
 
-var (
-	errNotInitialised = errors.New("the registry is not initialised")
-	errInitialised    = errors.New("the registry is initialised already")
-)
+var errNotInitialised = errors.New("the registry is not initialised")
+
+// ErrInitialised is why Init and TakeOver refuse a registry that has a system
+// catalog.
+var ErrInitialised = errors.New("the registry is initialised already")
 
 // loadUntilReady repeats load until it succeeds, ctx ends, or another ledger
 // has claimed the prefix.
@@ -172,7 +173,7 @@ func (l *Ledger) claimFresh(ctx context.Context) (*system, error) {
 	for attempt := 0; ; attempt++ {
 		switch d, err := resolve(ctx, l.o.Registry, l.layout.System(), artifact.Latest); {
 		case err == nil:
-			return nil, fmt.Errorf("the system catalog under %s is %s: %w", l.o.Prefix, d, errInitialised)
+			return nil, fmt.Errorf("the system catalog under %s is %s: %w", l.o.Prefix, d, ErrInitialised)
 		case !errors.Is(err, registry.ErrNotFound):
 			return nil, fmt.Errorf("reading the system catalog: %w", err)
 		}
