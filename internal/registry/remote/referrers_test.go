@@ -107,3 +107,24 @@ func TestReferrersThatCannotBeRead(t *testing.T) {
 		t.Errorf("afterwards: %v, %v", got, err)
 	}
 }
+
+// TestTagOfAReferrerIsOneRequest, because Put has done the index.
+func TestTagOfAReferrerIsOneRequest(t *testing.T) {
+	t.Parallel()
+	p, r := newProxy(t, registrytest.StartDistribution(t))
+	subject := registrytest.Artifact(t, nil, "subject")
+	a := stored(t, r, "referrers/tagged", "first", "text")
+	b := registrytest.Referrer(t, subject.Manifest, "application/vnd.example.b", nil)
+	if err := r.Put(t.Context(), registry.Push{Repository: "referrers/tagged", Artifact: b}); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []registry.Manifest{a.Manifest, b.Manifest} {
+		p.set("GET ", func(w http.ResponseWriter, r *http.Request, next http.Handler) { next.ServeHTTP(w, r) })
+		if err := r.Commit(t.Context(), registry.Tag{Repository: "referrers/tagged", Name: "latest", Manifest: m}); err != nil {
+			t.Fatal(err)
+		}
+		if n := p.seen(); n != 0 {
+			t.Errorf("%d manifests or lists were read", n)
+		}
+	}
+}
