@@ -85,6 +85,8 @@ func parseServer(server string) (*url.URL, error) {
 		return nil, fmt.Errorf("server %q: the scheme must be http or https, not %q", server, u.Scheme)
 	case u.Hostname() == "":
 		return nil, fmt.Errorf("server %q names no host", server)
+	case strings.HasSuffix(u.Host, ":"): // as in http://http://host
+		return nil, fmt.Errorf("server %q has a colon without a port", server)
 	case u.User != nil:
 		return nil, fmt.Errorf("server %q holds credentials; leave them out", u.Redacted())
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":

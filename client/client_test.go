@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,7 @@ func TestServerURL(t *testing.T) {
 	for server, want := range map[string]string{
 		"localhost:8080":         "begin it with http:// or https://",
 		"127.0.0.1:8080":         "begin it with http:// or https://",
+		"http://http://host":     "has a colon without a port",
 		"ftp://host":             `the scheme must be http or https, not "ftp"`,
 		"http://":                "names no host",
 		"http://:8080":           "names no host",
@@ -311,4 +313,27 @@ func jsonAnswer(status int, mediaType string, body any, retryAfter string) *http
 		h.Set("Retry-After", retryAfter)
 	}
 	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(string(data)))}
+}
+
+func FuzzServerURL(f *testing.F) {
+	for _, seed := range []string{"http://127.0.0.1:8080", "https://[::1]/a/b/", "http://a@b", "http://h/%2f/../x", "http://h/?", "h:1"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, server string) {
+		var target *url.URL
+		transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+			target = r.URL
+			return jsonAnswer(200, "application/json", map[string]any{}, ""), nil
+		})
+		c, err := client.New(client.Options{Server: server, HTTPClient: &http.Client{Transport: transport}})
+		if err != nil || server == "" {
+			return
+		}
+		if _, err := c.Namespaces(t.Context()); err != nil {
+			t.Fatalf("%q was accepted, but the request fails: %v", server, err)
+		}
+		if base := c.Server(); target.Host != base.Host || target.Scheme != base.Scheme || !strings.HasSuffix(target.Path, "/api/v1/namespaces") {
+			t.Fatalf("%q leads to %s", server, target)
+		}
+	})
 }

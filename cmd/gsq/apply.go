@@ -14,10 +14,10 @@ import (
 )
 
 type applyOptions struct {
-	remote remote
-	scope  scope
-	input  input
-	output format
+	connection connection
+	scope      scope
+	input      input
+	output     format
 	client.ApplyOptions
 	reason string
 }
@@ -54,13 +54,13 @@ mention. Deleting everything, or more than half, needs --confirm.`,
 	}
 	o.input.addFlags(cmd)
 	o.scope.addFlags(cmd, p)
-	o.remote.addFlags(cmd, p)
+	o.connection.addFlags(cmd, p)
 	o.output.addFlag(cmd, "text", "json", "yaml")
 	cmd.Flags().BoolVar(&o.Prune, "prune", false, "delete what the files do not declare")
 	cmd.Flags().BoolVar(&o.Confirm, "confirm", false, "let --prune delete everything, or more than half")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "say what would happen, write nothing")
 	cmd.Flags().StringVar(&o.reason, "reason", "", "why; it is kept in the history")
-	completeFlag(cmd, "namespace", completeNamespaces(&o.remote))
+	completeFlag(cmd, "namespace", completeNamespaces(&o.connection))
 	return cmd
 }
 
@@ -68,7 +68,7 @@ func runApply(ctx context.Context, p process, o applyOptions) error {
 	if err := o.input.required(); err != nil {
 		return err
 	}
-	c, err := o.remote.connect()
+	c, err := o.connection.connect()
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func completeFlag(cmd *cobra.Command, name string, complete cobra.CompletionFunc
 
 // completeNames completes the names of the namespace's resources; one name, or
 // several different ones.
-func completeNames(r *remote, s *scope, several bool) cobra.CompletionFunc {
+func completeNames(r *connection, s *scope, several bool) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		c, err := client.New(client.Options{Server: r.server, Timeout: completionTimeout})
 		if err != nil || len(args) > 0 && !several {
@@ -77,7 +77,7 @@ func completeNames(r *remote, s *scope, several bool) cobra.CompletionFunc {
 	}
 }
 
-func completeNamespaces(r *remote) cobra.CompletionFunc {
+func completeNamespaces(r *connection) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		c, err := client.New(client.Options{Server: r.server, Timeout: completionTimeout})
 		if err != nil {

@@ -12,12 +12,12 @@ import (
 )
 
 type deleteOptions struct {
-	remote remote
-	scope  scope
-	input  input
-	output format
-	dryRun bool
-	reason string
+	connection connection
+	scope      scope
+	input      input
+	output     format
+	dryRun     bool
+	reason     string
 }
 
 func newDeleteCommand(p process) *cobra.Command {
@@ -31,7 +31,7 @@ here; the versions stay in the registry.`,
 		Example: `  gsq delete web
   gsq delete web db -n staging --reason "moved"
   gsq delete -f resources/ --dry-run`,
-		ValidArgsFunction: completeNames(&o.remote, &o.scope, true),
+		ValidArgsFunction: completeNames(&o.connection, &o.scope, true),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.scope.complete(cmd); err != nil {
 				return err
@@ -41,11 +41,11 @@ here; the versions stay in the registry.`,
 	}
 	o.input.addFlags(cmd)
 	o.scope.addFlags(cmd, p)
-	o.remote.addFlags(cmd, p)
+	o.connection.addFlags(cmd, p)
 	o.output.addFlag(cmd, "text", "json", "yaml")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "say what would happen, delete nothing")
 	cmd.Flags().StringVar(&o.reason, "reason", "", "why; it is kept in the history")
-	completeFlag(cmd, "namespace", completeNamespaces(&o.remote))
+	completeFlag(cmd, "namespace", completeNamespaces(&o.connection))
 	return cmd
 }
 
@@ -53,7 +53,7 @@ func runDelete(ctx context.Context, p process, o deleteOptions, names []string) 
 	if (len(names) == 0) == (len(o.input.paths) == 0) {
 		return usagef("name the resources to delete, or the files that declare them (-f), one of the two")
 	}
-	c, err := o.remote.connect()
+	c, err := o.connection.connect()
 	if err != nil {
 		return err
 	}

@@ -13,10 +13,10 @@ import (
 )
 
 type diffOptions struct {
-	remote remote
-	scope  scope
-	input  input
-	prune  bool
+	connection connection
+	scope      scope
+	input      input
+	prune      bool
 }
 
 func newDiffCommand(p process) *cobra.Command {
@@ -40,9 +40,9 @@ would change, 3 when something would, 1 on an error.`,
 	}
 	o.input.addFlags(cmd)
 	o.scope.addFlags(cmd, p)
-	o.remote.addFlags(cmd, p)
+	o.connection.addFlags(cmd, p)
 	cmd.Flags().BoolVar(&o.prune, "prune", false, "show what the files do not declare as deleted")
-	completeFlag(cmd, "namespace", completeNamespaces(&o.remote))
+	completeFlag(cmd, "namespace", completeNamespaces(&o.connection))
 	return cmd
 }
 
@@ -50,7 +50,7 @@ func runDiff(ctx context.Context, p process, o diffOptions) error {
 	if err := o.input.required(); err != nil {
 		return err
 	}
-	c, err := o.remote.connect()
+	c, err := o.connection.connect()
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 type fluxExportOptions struct {
-	remote        remote
+	connection    connection
 	scope         scope
 	fluxNamespace string
 	registry      string
@@ -62,12 +62,12 @@ by another name: host:port means HTTPS, http://host:port plain HTTP.`,
 		},
 	}
 	o.scope.addFlags(cmd, p)
-	o.remote.addFlags(cmd, p)
+	o.connection.addFlags(cmd, p)
 	cmd.Flags().StringVar(&o.fluxNamespace, "flux-namespace", "flux-system", "the namespace of Flux's objects")
 	cmd.Flags().StringVar(&o.registry, "registry", "", "the registry as the cluster knows it: host:port, or http://host:port")
 	cmd.Flags().StringVar(&o.secret, "pull-secret", "", "name of the secret with the registry's credentials, in the namespace of Flux's objects")
 	cmd.Flags().DurationVar(&o.interval, "interval", 10*time.Second, "how often Flux looks for a new catalog")
-	completeFlag(cmd, "namespace", completeNamespaces(&o.remote))
+	completeFlag(cmd, "namespace", completeNamespaces(&o.connection))
 	return cmd
 }
 
@@ -78,7 +78,7 @@ func runFluxExport(ctx context.Context, p process, o fluxExportOptions) error {
 	if o.fluxNamespace == "" {
 		return usagef("--flux-namespace must not be empty")
 	}
-	c, err := o.remote.connect()
+	c, err := o.connection.connect()
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -81,4 +82,20 @@ func TestOnlyLocal(t *testing.T) {
 			t.Errorf("%s: %t", host, got)
 		}
 	}
+}
+
+func FuzzParseRegistry(f *testing.F) {
+	for _, seed := range []string{"registry.example:5000", "http://[::1]:80", "https://x/", "a@b", "host:", "http://a/b?c#d"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		host, _, err := parseRegistry(text)
+		if err != nil {
+			return
+		}
+		u, err := url.Parse("oci://" + host + "/catalog")
+		if err != nil || u.Host != host || u.Path != "/catalog" || u.User != nil {
+			t.Fatalf("%q gives host %q, which is none", text, host)
+		}
+	})
 }

@@ -16,11 +16,11 @@ import (
 )
 
 type getOptions struct {
-	remote remote
-	scope  scope
-	output format
-	filter client.ListOptions
-	all    bool // namespaces
+	connection connection
+	scope      scope
+	output     format
+	filter     client.ListOptions
+	all        bool // namespaces
 }
 
 func newGetCommand(p process) *cobra.Command {
@@ -38,7 +38,7 @@ is what the API answers, which can be applied, too; name is the bare names.`,
   gsq get --all-namespaces --type database --region eu-west-1
   gsq get --name-prefix w -o name`,
 		Args:              usageArgs(cobra.MaximumNArgs(1)),
-		ValidArgsFunction: completeNames(&o.remote, &o.scope, false),
+		ValidArgsFunction: completeNames(&o.connection, &o.scope, false),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.scope.complete(cmd); err != nil {
 				return err
@@ -47,13 +47,13 @@ is what the API answers, which can be applied, too; name is the bare names.`,
 		},
 	}
 	o.scope.addFlags(cmd, p)
-	o.remote.addFlags(cmd, p)
+	o.connection.addFlags(cmd, p)
 	o.output.addFlag(cmd, "table", "wide", "json", "yaml", "name")
 	cmd.Flags().BoolVarP(&o.all, "all-namespaces", "A", false, "show the resources of all namespaces")
 	cmd.Flags().StringVar(&o.filter.Type, "type", "", "only those of this type")
 	cmd.Flags().StringVar(&o.filter.Region, "region", "", "only those in this region")
 	cmd.Flags().StringVar(&o.filter.NamePrefix, "name-prefix", "", "only those whose names begin so")
-	completeFlag(cmd, "namespace", completeNamespaces(&o.remote))
+	completeFlag(cmd, "namespace", completeNamespaces(&o.connection))
 	return cmd
 }
 
@@ -64,7 +64,7 @@ func runGet(ctx context.Context, p process, o getOptions, args []string) error {
 	if len(args) == 1 && (o.all || o.filter != client.ListOptions{}) {
 		return usagef("a name goes with neither --all-namespaces nor filters")
 	}
-	c, err := o.remote.connect()
+	c, err := o.connection.connect()
 	if err != nil {
 		return err
 	}

@@ -14,8 +14,8 @@ import (
 )
 
 type namespacesOptions struct {
-	remote remote
-	output format
+	connection connection
+	output     format
 }
 
 func newNamespacesCommand(p process) *cobra.Command {
@@ -34,13 +34,13 @@ creates it; each is a catalog of its own, which Flux pulls.`,
 			return runNamespaces(cmd.Context(), p, o)
 		},
 	}
-	o.remote.addFlags(cmd, p)
+	o.connection.addFlags(cmd, p)
 	o.output.addFlag(cmd, "table", "wide", "json", "yaml", "name")
 	return cmd
 }
 
 func runNamespaces(ctx context.Context, p process, o namespacesOptions) error {
-	c, err := o.remote.connect()
+	c, err := o.connection.connect()
 	if err != nil {
 		return err
 	}

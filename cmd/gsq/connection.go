@@ -10,13 +10,13 @@ import (
 	"gitops-squared.io/gsq/client"
 )
 
-// remote is the server that a command talks to.
-type remote struct {
+// connection is the server that a command talks to.
+type connection struct {
 	server  string
 	timeout time.Duration
 }
 
-func (r *remote) addFlags(cmd *cobra.Command, p process) {
+func (r *connection) addFlags(cmd *cobra.Command, p process) {
 	cmd.Flags().StringVar(&r.server, "server", p.setting("GSQ_SERVER", client.DefaultServer),
 		"URL of the server (env GSQ_SERVER)")
 	cmd.Flags().DurationVar(&r.timeout, "timeout", client.DefaultTimeout,
@@ -24,7 +24,7 @@ func (r *remote) addFlags(cmd *cobra.Command, p process) {
 }
 
 // connect returns the client. Its errors are of usage.
-func (r *remote) connect() (*client.Client, error) {
+func (r *connection) connect() (*client.Client, error) {
 	if r.timeout <= 0 {
 		return nil, usagef("--timeout must be more than 0, not %s", r.timeout)
 	}
