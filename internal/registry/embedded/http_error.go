@@ -79,7 +79,7 @@ const retryAfter = "5"
 
 // answerProblem writes a problem in the specification's form.
 func (h *handler) answerProblem(w http.ResponseWriter, r *http.Request, p *problem) {
-	if p.status >= http.StatusInternalServerError {
+	if p.status >= http.StatusInternalServerError && r.Context().Err() == nil { // else the client is gone
 		h.store.log.ErrorContext(r.Context(), "embedded registry: request failed", "method", r.Method, "path", r.URL.Path, "status", p.status, "error", p.Error())
 	}
 	if p.status == http.StatusTooManyRequests || p.status == http.StatusServiceUnavailable {

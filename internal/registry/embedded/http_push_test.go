@@ -187,11 +187,11 @@ func TestReferrersArePaged(t *testing.T) {
 	c := serve(t, s, embedded.HandlerOptions{})
 	subject := registrytest.Artifact(t, nil, "subject")
 	var pushes []registry.Push
-	for i := range 1100 {
+	for i := range 1001 {
 		pushes = append(pushes, registry.Push{Repository: "a/b", Artifact: registrytest.Referrer(t, subject.Manifest, "application/vnd.example.type", map[string]string{"n": fmt.Sprint(i)})})
 	}
-	for i := range 3 {
-		pushes = append(pushes, registry.Push{Repository: "a/b", Artifact: registrytest.Referrer(t, subject.Manifest, "application/vnd.example.type", map[string]string{"n": strings.Repeat(fmt.Sprint(i), 1<<20)})})
+	for i := range 2 {
+		pushes = append(pushes, registry.Push{Repository: "a/b", Artifact: registrytest.Referrer(t, subject.Manifest, "application/vnd.example.type", map[string]string{"n": strings.Repeat(fmt.Sprint(i), 1100<<10)})})
 	}
 	if err := s.Put(t.Context(), pushes...); err != nil {
 		t.Fatal(err)
@@ -213,8 +213,8 @@ func TestReferrersArePaged(t *testing.T) {
 		}
 		url, _, _ = strings.Cut(strings.TrimPrefix(got.header.Get("Link"), "<"), ">")
 	}
-	if len(seen) != len(pushes) || requests < 3 {
-		t.Errorf("%d referrers in %d pages, want %d in at least 3", len(seen), requests, len(pushes))
+	if len(seen) != len(pushes) || requests < 2 {
+		t.Errorf("%d referrers in %d pages, want %d in at least 2", len(seen), requests, len(pushes))
 	}
 	all, err := s.Referrers(t.Context(), "a/b", subject.Manifest.Digest, "")
 	if err != nil || len(all) != len(pushes) {

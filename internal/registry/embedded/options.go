@@ -30,7 +30,8 @@ type Options struct {
 	// Fatal is called, at least once, when a write to storage failed so that
 	// nobody can know what is durable. The process must end; the next start
 	// reads what is there. The default writes the error to Log and exits with
-	// code 1. If Fatal returns, every further call to the Store fails.
+	// code 1. It must not call the Store. If it returns, every further call to
+	// the Store fails.
 	Fatal func(error)
 
 	MaxUploadBytes int64         // one blob pushed over HTTP; default DefaultMaxUploadBytes

@@ -11,7 +11,7 @@ import (
 
 // batchBytes is the size from which a batch is applied before it is complete,
 // to bound the memory that one Put takes.
-const batchBytes = 8 << 20
+const batchBytes = 4 << 20
 
 // Put implements registry.Registry. Artifacts are checked before anything is
 // stored: an ErrRefused or ErrTooLarge of a name, a digest or a manifest's

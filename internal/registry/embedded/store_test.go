@@ -156,9 +156,9 @@ func TestPutOfManyLargeManifests(t *testing.T) {
 	t.Parallel()
 	s := inMemory(t)
 	var pushes []registry.Push
-	for i := range 6 {
+	for i := range 4 {
 		a := registrytest.Artifact(t, func(m *ocispec.Manifest) {
-			m.Annotations = map[string]string{"padding": strings.Repeat("x", 3<<20)}
+			m.Annotations = map[string]string{"padding": strings.Repeat("x", 1200<<10)}
 		}, fmt.Sprint(i))
 		pushes = append(pushes, registry.Push{Repository: "a/b", Artifact: a})
 	}

@@ -3,8 +3,6 @@ package embedded_test
 import (
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"gitops-squared.io/gsq/internal/registry"
 	"gitops-squared.io/gsq/internal/registry/embedded"
 	"gitops-squared.io/gsq/internal/registry/registrytest"
@@ -30,16 +28,7 @@ func open(t testing.TB, o embedded.Options) *embedded.Store {
 
 func TestRegistry(t *testing.T) {
 	t.Parallel()
-	for name, fs := range map[string]func(testing.TB) (vfs.FS, string){
-		"in memory": func(testing.TB) (vfs.FS, string) { return vfs.NewMem(), "/data" },
-		"on disk":   func(t testing.TB) (vfs.FS, string) { return vfs.Default, t.TempDir() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			registrytest.Run(t, func(t *testing.T) registry.Registry {
-				fs, folder := fs(t)
-				return open(t, embedded.Options{FS: fs, Folder: folder})
-			})
-		})
-	}
+	registrytest.Run(t, func(t *testing.T) registry.Registry {
+		return open(t, embedded.Options{Folder: t.TempDir()})
+	})
 }
