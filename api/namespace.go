@@ -25,7 +25,7 @@ type Namespace struct {
 
 // Catalog says where Flux finds a namespace's catalog.
 type Catalog struct {
-	Registry   string `json:"registry" doc:"Host and port of the registry."`
+	Registry   string `json:"registry" doc:"Host and port of the registry; empty when it is the server's own, at /v2/ of the address that the request was sent to."`
 	Repository string `json:"repository" doc:"The OCI repository; the tag latest is the present revision."`
 	Insecure   bool   `json:"insecure,omitempty" doc:"True when the registry is spoken to by plain HTTP."`
 }

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+
+	"gitops-squared.io/gsq/internal/registry"
+	"gitops-squared.io/gsq/internal/registry/embedded"
+	"gitops-squared.io/gsq/internal/registry/remote"
+)
+
+// backend is the registry that a server stands on.
+type backend struct {
+	registry  registry.Registry
+	exclusive bool         // nobody else can write it
+	fresh     bool         // it may be taken for empty
+	handler   http.Handler // its /v2/; nil when it is external
+	host      string       // where others find it; empty when it is embedded
+	insecure  bool         // …by plain HTTP
+
+	probe func(ctx context.Context) // logs what it can do
+	ready func() error              // called once, when the ledger is loaded
+	close func() error
+}
+
+// openBackend opens the embedded registry, or connects to the external one
+// that the settings name.
+func openBackend(c *settings, log *slog.Logger) (*backend, error) {
+	address, external, err := c.address()
+	if err != nil {
+		return nil, err
+	}
+	certificates, err := c.certificates(address)
+	if err != nil {
+		return nil, err
+	}
+	if external {
+		return connectBackend(c, address, certificates, log)
+	}
+	return openEmbedded(c, log)
+}
+
+func openEmbedded(c *settings, log *slog.Logger) (*backend, error) {
+	data := c.get(settingData)
+	if data.value == "" {
+		return nil, usagef("there is no folder for the embedded registry, because neither XDG_STATE_HOME nor HOME is set; name one with --data")
+	}
+	store, err := embedded.Open(embedded.Options{Folder: filepath.Join(data.value, "registry"), Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("the embedded registry in %s (%s): %w", data.value, data.origin(c.file), err)
+	}
+	initialised, err := store.Initialised()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the embedded registry in %s: %w", data.value, err), store.Close())
+	}
+	log.Info("registry opened", "kind", "embedded", "data", data.value, "new", !initialised)
+	return &backend{
+		registry: store, exclusive: true, fresh: !initialised, insecure: true,
+		handler: store.Handler(embedded.HandlerOptions{ReservedPrefix: c.get(settingPrefix).value}),
+		probe:   func(context.Context) {},
+		ready:   store.MarkInitialised,
+		close:   store.Close,
+	}, nil
+}
+
+func connectBackend(c *settings, address remote.Address, certificates []byte, log *slog.Logger) (*backend, error) {
+	setting := c.get(settingRegistry)
+	if setting.source == fromContract && address.Plain && address.String() != setting.value {
+		log.Warn("a bare host in REGISTRY_HOST means plain HTTP; name the registry with --registry, where it means HTTPS, or write http:// before it", "registry", address.String())
+	}
+	client, err := remote.New(remote.Options{Address: address, CA: certificates, UserAgent: "gsq/" + readBuild().Version})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", setting.origin(c.file), err)
+	}
+	repository := c.get(settingPrefix).value + "/system"
+	return &backend{
+		registry: client, host: address.Host, insecure: address.Plain,
+		probe: func(ctx context.Context) {
+			can, err := client.Probe(ctx, repository)
+			if err != nil {
+				log.Warn("the registry could not be probed", "registry", address.String(), "error", err)
+				return
+			}
+			log.Info("registry probed", "kind", "external", "registry", address.String(),
+				"apiVersion", can.APIVersion, "referrers", can.Referrers, "tagPaging", can.TagPaging, "delete", can.Delete)
+		},
+		ready: func() error { return nil },
+		close: func() error { return nil },
+	}, nil
+}

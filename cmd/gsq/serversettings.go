@@ -1,0 +1,159 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gitops-squared.io/gsq/internal/registry/remote"
+)
+
+// The names of the server's settings.
+const (
+	settingListen     = "listen"
+	settingRegistry   = "registry"
+	settingRegistryCA = "registry-ca"
+	settingData       = "data"
+	settingPrefix     = "prefix"
+	settingLogFormat  = "log-format"
+	settingLogLevel   = "log-level"
+)
+
+// serverSettings are all of them, as configuration files have them.
+func serverSettings(data string) []*setting {
+	return []*setting{
+		{name: settingListen, contract: "LISTEN_ADDR", value: "127.0.0.1:8080", check: checkListen,
+			usage: "address to serve on, host:port; :port means all of the machine's"},
+		{name: settingRegistry, contract: "REGISTRY_HOST",
+			usage: "external registry, http://host:port, https://host or host; empty means the embedded one"},
+		{name: settingRegistryCA,
+			usage: "PEM file with certificates to trust for the external registry, besides the system's"},
+		{name: settingData, value: data,
+			usage: "folder of the embedded registry"},
+		{name: settingPrefix, value: "gitops-squared", check: checkPrefix,
+			usage: "what the names of all repositories begin with"},
+		{name: settingLogFormat, value: "text", check: oneOf("text", "json"),
+			usage: "text or json"},
+		{name: settingLogLevel, value: "info", check: oneOf("debug", "info", "warn", "error"),
+			usage: "debug, info, warn or error"},
+	}
+}
+
+// pick returns those settings that a command has.
+func pick(all []*setting, names ...string) settings {
+	var c settings
+	for _, s := range all {
+		if slices.Contains(names, s.name) {
+			c.list = append(c.list, s)
+		}
+	}
+	return c
+}
+
+// get returns a setting of the command by its name.
+func (c *settings) get(name string) *setting {
+	for _, s := range c.list {
+		if s.name == name {
+			return s
+		}
+	}
+	return &setting{}
+}
+
+// defaultData is where the embedded registry lies unless --data says so, or
+// empty if the environment does not tell a home folder.
+func defaultData(p process) string {
+	if state := p.setting("XDG_STATE_HOME", ""); filepath.IsAbs(state) {
+		return filepath.Join(state, "gsq")
+	}
+	if home := p.setting("HOME", ""); home != "" {
+		return filepath.Join(home, ".local", "state", "gsq")
+	}
+	return ""
+}
+
+// address reads the registry's. A bare host means HTTPS, but plain HTTP in the
+// variable that the proof of concept's users set. ok is false if the embedded
+// registry is meant.
+func (c *settings) address() (a remote.Address, ok bool, err error) {
+	s := c.get(settingRegistry)
+	if s.value == "" {
+		return remote.Address{}, false, nil
+	}
+	a, err = remote.ParseAddress(s.value, s.source == fromContract)
+	if err != nil {
+		return remote.Address{}, false, usagef("%s: %w", s.origin(c.file), err)
+	}
+	return a, true, nil
+}
+
+// certificates reads --registry-ca.
+func (c *settings) certificates(a remote.Address) ([]byte, error) {
+	s := c.get(settingRegistryCA)
+	if s.value == "" {
+		return nil, nil
+	}
+	if a.Plain || a.Host == "" {
+		return nil, usagef("%s: certificates are of use only with an external registry that is spoken to by HTTPS", s.origin(c.file))
+	}
+	pem, err := readBounded(s.value, maxConfigBytes)
+	if err != nil {
+		return nil, usagef("%s: %w", s.origin(c.file), err)
+	}
+	return pem, nil
+}
+
+// newLog returns the log that --log-format and --log-level describe.
+func (c *settings) newLog(w io.Writer) *slog.Logger {
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	options := &slog.HandlerOptions{Level: levels[c.get(settingLogLevel).value]}
+	if c.get(settingLogFormat).value == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+func oneOf(allowed ...string) func(string) error {
+	return func(value string) error {
+		if slices.Contains(allowed, value) {
+			return nil
+		}
+		return fmt.Errorf("must be one of %s, not %q", strings.Join(allowed, ", "), value)
+	}
+}
+
+func checkListen(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%q is not host:port or :port", address)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		return fmt.Errorf("%q has no port between 0 and 65535", address)
+	}
+	return nil
+}
+
+// repositoryName is what the OCI distribution specification 1.1, section
+// "Pulling manifests", allows as a name.
+var repositoryName = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+
+// maxPrefixBytes leaves room for /resources/<namespace>/<name> in the 255
+// characters that registries commonly allow.
+const maxPrefixBytes = 100
+
+func checkPrefix(prefix string) error {
+	switch {
+	case len(prefix) > maxPrefixBytes:
+		return fmt.Errorf("has %d bytes, at most %d are allowed", len(prefix), maxPrefixBytes)
+	case !repositoryName.MatchString(prefix):
+		return errors.New("must be the name of an OCI repository: lower case letters and digits, with . _ - between them, in parts separated by /")
+	}
+	return nil
+}
