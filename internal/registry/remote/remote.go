@@ -36,7 +36,7 @@ const (
 	dialTimeout        = 2 * time.Second  // shorter than any request's, so that it is known that nothing was sent
 	defaultConcurrency = 16
 	maxListBytes       = 16 << 20 // one page of tags or referrers
-	maxPages           = 10_000   // of one listing
+	maxPages           = 2_000    // of one listing
 )
 
 // Options of New. Only Address is required.
