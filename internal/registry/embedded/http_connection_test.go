@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -49,32 +48,6 @@ func TestBrokenConnectionCanGoOn(t *testing.T) {
 	}
 	c.want(202, "PATCH", location, []byte(data[half:]), "Content-Range", fmt.Sprintf("%d-%d", half, len(data)-1))
 	c.pulls(c.want(201, "PUT", location+"?digest="+digest.FromString(data).String(), nil).header.Get("Location"), data)
-}
-
-// A session serves one request at a time; the other is told so and changes
-// nothing.
-func TestUploadIsBusy(t *testing.T) {
-	t.Parallel()
-	c := handled(t)
-	location := c.start("")
-	body, w := io.Pipe()
-	var group sync.WaitGroup
-	group.Go(func() {
-		if a := c.stream("PATCH", location, body); a.status != http.StatusAccepted {
-			t.Errorf("first: %d %s", a.status, a.body)
-		}
-	})
-	// The write returns when the request has taken the first byte, which may be
-	// before its handler holds the session: until then the other gets 204.
-	if _, err := w.Write([]byte("x")); err != nil {
-		t.Fatal(err)
-	}
-	for c.do("GET", location, nil).status != http.StatusConflict {
-	}
-	c.refused(409, "BLOB_UPLOAD_INVALID", "PATCH", location, []byte("y"))
-	w.Close()
-	group.Wait()
-	c.pulls(c.want(201, "PUT", location+"?digest="+digest.FromString("x").String(), nil).header.Get("Location"), "x")
 }
 
 // Pushing and deleting the same blobs at once never leaves a name without
