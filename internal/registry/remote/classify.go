@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 
 	"gitops-squared.io/gsq/internal/registry"
@@ -105,14 +106,7 @@ func transient(status int) bool {
 	return status == http.StatusRequestTimeout || status == http.StatusTooEarly
 }
 
-func (a *answer) has(code string) bool {
-	for _, c := range a.codes {
-		if c == code {
-			return true
-		}
-	}
-	return false
-}
+func (a *answer) has(code string) bool { return slices.Contains(a.codes, code) }
 
 // explain returns err if it is classified already, else it wraps fallback.
 // What oras reports by itself is about answers of success.
