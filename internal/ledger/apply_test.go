@@ -302,3 +302,48 @@ func TestVersionsIncreaseWhateverTheClockDoes(t *testing.T) {
 		inspect(t, store)
 	})
 }
+
+// A commit that is larger than what the registry takes within a caller's
+// patience goes on as long as the registry does, and no longer.
+func TestLargeCommitOnASlowRegistry(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		store := initialised(t)
+		p := start(t, store)
+		store.SetFault(func(op faulty.Op) faulty.Fault {
+			if op.Kind == faulty.PutManifest || op.Kind == faulty.PutTag {
+				return faulty.Delay{For: 20 * time.Millisecond}
+			}
+			return nil
+		})
+		var changes []ledger.Change
+		for i := range 900 {
+			changes = append(changes, put(fmt.Sprintf("r%d", i), "small"))
+		}
+		began := time.Now()
+		apply(t, p, "default", changes...)
+		if took := time.Since(began); took < 5*time.Second {
+			t.Errorf("it took only %v: the registry is not slow", took)
+		}
+		n := 0
+		store.SetFault(func(op faulty.Op) faulty.Fault {
+			if op.Kind == faulty.PutManifest {
+				if n++; n > 100 {
+					return faulty.Timeout
+				}
+			}
+			return nil
+		})
+		for i := range changes {
+			changes[i].Spec.Size = "large"
+		}
+		began = time.Now()
+		_, err := p.Apply(context.Background(), ledger.Request{Namespace: "default", Changes: changes})
+		if took := time.Since(began); code(err) != ledger.CodeRegistryUnavailable || took > 5*time.Second {
+			t.Errorf("on a registry that stops half-way: %v after %v", err, took)
+		}
+		store.SetFault(nil)
+		p.stop()
+		inspect(t, store)
+	})
+}

@@ -34,6 +34,10 @@ type chain struct {
 	// report is told what keeps an offer from being confirmed.
 	report func(error)
 
+	// progress is told when the registry took a slice of a commit so large that
+	// more are to come.
+	progress func()
+
 	head      head
 	tags      []registry.Tag // of the head, still to be put
 	settledAt time.Time      // by then, no unanswered write can land any more
@@ -114,7 +118,7 @@ func (c *chain) commit(ctx, prepare context.Context, p proposal) error {
 		return err
 	}
 	pushes := append(p.pushes, registry.Push{Repository: c.repo, Artifact: a})
-	if err := put(prepare, c.reg, pushes...); err != nil {
+	if err := c.push(prepare, pushes); err != nil {
 		return fmt.Errorf("pushing revision %d: %w", p.record.Number, err)
 	}
 	if err := c.completeTags(prepare); err != nil {
@@ -203,7 +207,7 @@ func (c *chain) lookFor(ctx context.Context, pushes []registry.Push, m registry.
 	if err := c.claim.check(ctx); err != nil {
 		return false, err
 	}
-	if err := put(ctx, c.reg, pushes...); err != nil {
+	if err := c.push(ctx, pushes); err != nil {
 		return false, err
 	}
 	d, err := resolve(ctx, c.reg, c.repo, artifact.Latest)
@@ -227,19 +231,39 @@ func (c *chain) lookFor(ctx context.Context, pushes []registry.Push, m registry.
 	return false, nil
 }
 
+// sliceLength is how many artifacts or tags go to the registry in one call: so
+// many that it is kept busy, so few that a call takes no longer than a caller's
+// patience.
+const sliceLength = 64
+
+// push puts artifacts by digest, in slices.
+func (c *chain) push(ctx context.Context, pushes []registry.Push) error {
+	for len(pushes) > 0 {
+		n := min(sliceLength, len(pushes))
+		if err := put(ctx, c.reg, pushes[:n]...); err != nil {
+			return err
+		}
+		if pushes = pushes[n:]; len(pushes) > 0 {
+			c.progress()
+		}
+	}
+	return nil
+}
+
 // completeTags puts the tags of the head that are still to be put, in slices,
 // so that a repetition goes on where it stopped.
 func (c *chain) completeTags(ctx context.Context) error {
-	const slice = 64
 	for len(c.tags) > 0 {
-		n := min(slice, len(c.tags))
+		n := min(sliceLength, len(c.tags))
 		if err := putTags(ctx, c.reg, c.tags[:n]); err != nil {
 			if !registry.Settled(err) {
 				c.settledAt = time.Now().Add(settle)
 			}
 			return fmt.Errorf("putting the tags of revision %d: %w", c.head.number, err)
 		}
-		c.tags = c.tags[n:]
+		if c.tags = c.tags[n:]; len(c.tags) > 0 {
+			c.progress()
+		}
 	}
 	c.tags = nil
 	return nil

@@ -101,7 +101,7 @@ func (c *chain) judge(ctx context.Context, d digest.Digest) error {
 			return err
 		}
 		acc.publish()
-		if err := put(ctx, c.reg, acc.pushes...); err != nil {
+		if err := c.push(ctx, acc.pushes); err != nil {
 			return err
 		}
 		return errors.Join(errAdopted, c.completeTags(ctx))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -96,18 +97,16 @@ func (p *process) kill() {
 	p.stop()
 }
 
-func schema(t testing.TB) *intent.Schema {
-	t.Helper()
-	s, err := intent.NewSchema(crd.PlatformResource)
+// schema is compiled once: thousands of ledgers are started here.
+var schema = sync.OnceValues(func() (*intent.Schema, error) { return intent.NewSchema(crd.PlatformResource) })
+
+func options(t testing.TB, r registry.Registry) ledger.Options {
+	compiled, err := schema()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
-}
-
-func options(t testing.TB, r registry.Registry) ledger.Options {
 	return ledger.Options{
-		Registry: r, Prefix: prefix, Schema: schema(t),
+		Registry: r, Prefix: prefix, Schema: compiled,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 }

@@ -25,6 +25,7 @@ type namespace struct {
 	queue         []*pending
 	closed        bool // stopping: nothing is queued any more
 	cancelPrepare context.CancelFunc
+	working       []*pending // members of the batch that is being committed
 }
 
 var errWithdrawn = errors.New("a caller withdrew its request")
@@ -35,7 +36,7 @@ func newNamespace(l *Ledger, claim *claim, name string) *namespace {
 		reg: l.o.Registry, claim: claim, stamps: &l.stamps, log: l.o.Log,
 		repo: l.layout.Catalog(name), scope: artifact.ScopeNamespace(name),
 		configType: artifact.TypeFluxConfig, layerType: artifact.TypeFluxContent,
-		accept: ns.accept, report: func(err error) { ns.judge(err) },
+		accept: ns.accept, report: func(err error) { ns.judge(err) }, progress: ns.progress,
 	}
 	return ns
 }
@@ -180,6 +181,8 @@ func (ns *namespace) commit(ctx context.Context, b *batch) {
 		b.answer(Result{}, fail(CodeCorrupt, err, "the catalog of namespace %s cannot be built; nothing changed", ns.name))
 		return
 	}
+	ns.setWorking(b)
+	defer ns.setWorking(nil)
 	p.begin = func() error { return ns.begin(b) }
 	p.publish = func() {
 		next.Revision = Revision{Number: ns.chain.head.number, Digest: ns.chain.head.manifest.Digest, Time: ns.chain.head.time.Time()}

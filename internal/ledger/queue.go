@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,7 +12,8 @@ type pending struct {
 	Request
 	outcomes []Outcome // set when it joined a batch
 	done     chan answer
-	answered bool // the worker's own note
+	answered bool                      // the worker's own note
+	progress atomic.Pointer[time.Time] // when the registry last took a part of it
 	phase    phase
 }
 
@@ -42,11 +44,21 @@ func (ns *namespace) submit(ctx context.Context, r Request, deadline time.Time) 
 	}
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
-	select {
-	case a := <-p.done:
-		return a.result, a.err
-	case <-ctx.Done():
-	case <-timer.C:
+wait:
+	for {
+		select {
+		case a := <-p.done:
+			return a.result, a.err
+		case <-ctx.Done():
+			break wait
+		case <-timer.C:
+			// A large commit that the registry is working on takes its time.
+			last := p.progress.Load()
+			if last == nil || time.Since(*last) >= patience {
+				break wait
+			}
+			timer.Reset(time.Until(last.Add(patience)))
+		}
 	}
 	if ns.withdraw(p) {
 		return Result{}, fail(CodeRegistryUnavailable, ctx.Err(), "the registry did not take the change in time; nothing changed, try again")
@@ -120,6 +132,25 @@ func keep(queue []*pending, wanted func(*pending) bool) []*pending {
 	}
 	clear(queue[len(kept):])
 	return kept
+}
+
+// setWorking notes whose commit is under way; nil when none is.
+func (ns *namespace) setWorking(b *batch) {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	if ns.working = nil; b != nil {
+		ns.working = b.members
+	}
+}
+
+// progress tells the callers of the commit under way that it goes on.
+func (ns *namespace) progress() {
+	now := time.Now()
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	for _, p := range ns.working {
+		p.progress.Store(&now)
+	}
 }
 
 // begin marks the batch's requests as begun, unless one was withdrawn.

@@ -53,7 +53,7 @@ func (c *chain) recover(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	if err := put(ctx, c.reg, acc.pushes...); err != nil {
+	if err := c.push(ctx, acc.pushes); err != nil {
 		return false, fmt.Errorf("completing revision %d of %s: %w", rev.Record.Number, c.repo, err)
 	}
 	if err := c.completeTags(ctx); err != nil {

@@ -28,7 +28,7 @@ func newSystem(l *Ledger, claim *claim) *system {
 		reg: l.o.Registry, claim: claim, stamps: &l.stamps, log: l.o.Log,
 		repo: l.layout.System(), scope: artifact.ScopeSystem,
 		configType: artifact.TypeSystemConfig, layerType: artifact.TypeSystem,
-		accept: s.accept, report: func(error) {},
+		accept: s.accept, report: func(error) {}, progress: func() {},
 	}
 	s.content.Store(&artifact.System{Namespaces: map[string]artifact.SystemNamespace{}})
 	return s
