@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
-	"strconv"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -33,12 +32,16 @@ func ClaimTime(id string) (intent.Version, bool) {
 	if m == nil {
 		return 0, false
 	}
-	n, err := strconv.ParseInt(m[1], 10, 64)
-	return intent.Version(n), err == nil
+	v, err := intent.ParseVersion("v" + m[1])
+	return v, err == nil
 }
 
-// Pack returns the artifact that is put at the writer repository's latest.
+// Pack returns the artifact that is put at the writer repository's latest. It
+// fails unless ID is one that ClaimID built.
 func (c Claim) Pack() (registry.Artifact, error) {
+	if _, ok := ClaimTime(c.ID); !ok {
+		return registry.Artifact{}, fmt.Errorf("writer claim: %q is not an id", c.ID)
+	}
 	data, err := json.Marshal(c)
 	if err != nil {
 		return registry.Artifact{}, fmt.Errorf("writer claim: %w", err)
@@ -51,7 +54,8 @@ func (c Claim) Pack() (registry.Artifact, error) {
 	}, config, layer), nil
 }
 
-// UnpackClaim reads what Pack wrote.
+// UnpackClaim reads what Pack wrote, and nothing else: the manifest must be
+// exactly the one that Pack makes of the claim.
 func UnpackClaim(a registry.Artifact) (Claim, error) {
 	if len(a.Blobs) != 2 || a.Blobs[1].MediaType != TypeWriterClaim {
 		return Claim{}, fmt.Errorf("manifest %s: not a writer claim", a.Manifest.Digest)
@@ -62,8 +66,12 @@ func UnpackClaim(a registry.Artifact) (Claim, error) {
 	if err := d.Decode(&c); err != nil {
 		return Claim{}, fmt.Errorf("writer claim: %w", err)
 	}
-	if _, ok := ClaimTime(c.ID); !ok {
-		return Claim{}, fmt.Errorf("writer claim: %q is not an id", c.ID)
+	again, err := c.Pack()
+	if err != nil {
+		return Claim{}, err
+	}
+	if again.Manifest.Digest != a.Manifest.Digest {
+		return Claim{}, fmt.Errorf("manifest %s: writer claim: %w", a.Manifest.Digest, intent.ErrNotCanonical)
 	}
 	return c, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/opencontainers/go-digest"
 
@@ -62,7 +63,8 @@ func (r Record) Stamp() (intent.Version, error) {
 	return intent.Version(t.UnixMicro()), nil
 }
 
-// Encode returns the record's canonical bytes.
+// Encode returns the record's canonical bytes. It fails for a record that
+// ParseRecord would refuse.
 func (r Record) Encode() ([]byte, error) {
 	if err := r.check(); err != nil {
 		return nil, err
@@ -123,7 +125,14 @@ func (r Record) check() error {
 	if _, err := r.Stamp(); err != nil {
 		return err
 	}
+	if r.Checkpoint != nil {
+		return fmt.Errorf("commit record %d: checkpoint is reserved and must be null", r.Number)
+	}
 	for i, c := range r.Changes {
+		// encoding/json would replace what is not UTF-8 without a word.
+		if !utf8.ValidString(c.Name) || !utf8.ValidString(c.Actor) || !utf8.ValidString(c.Reason) {
+			return fmt.Errorf("commit record %d: change of %q: name, actor and reason must be UTF-8", r.Number, c.Name)
+		}
 		if c.Operation == "" || c.Name == "" {
 			return fmt.Errorf("commit record %d: change %d: operation and name are required", r.Number, i)
 		}

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -31,13 +32,19 @@ type Entry struct {
 }
 
 // Pack returns the archive: a tar of manifests/<namespace>-<name>.yaml in the
-// order of their names, then manifests/kustomization.yaml, compressed with
-// gzip. Owners, times and modes are constants. Entries may come in any order;
-// two of one name, or one without content (which Flux drops silently), are
-// errors.
+// order of the resources' names, then manifests/kustomization.yaml, compressed
+// with gzip. Owners, times and modes are constants. Entries may come in any
+// order; two of one name, one whose name is no DNS-1123 label, or one without
+// content (which Flux drops silently), are errors.
 func Pack(namespace string, entries []Entry) ([]byte, error) {
 	sorted := slices.SortedFunc(slices.Values(entries), func(a, b Entry) int { return cmp.Compare(a.Name, b.Name) })
+	if !intent.IsLabel(namespace) {
+		return nil, fmt.Errorf("catalog of %q: that is not the name of a namespace", namespace)
+	}
 	for i, e := range sorted {
+		if !intent.IsLabel(e.Name) {
+			return nil, fmt.Errorf("catalog of %s: %q is not the name of a resource", namespace, e.Name)
+		}
 		if i > 0 && e.Name == sorted[i-1].Name {
 			return nil, fmt.Errorf("catalog of %s: %s is in it twice", namespace, e.Name)
 		}
@@ -50,7 +57,18 @@ func Pack(namespace string, entries []Entry) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
 	}
-	tw := tar.NewWriter(zw)
+	if err := writeTar(zw, namespace, sorted); err != nil {
+		return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
+	}
+	if err := zw.Close(); err != nil {
+		return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
+	}
+	return out.Bytes(), nil
+}
+
+// writeTar writes what Pack compresses.
+func writeTar(w io.Writer, namespace string, sorted []Entry) error {
+	tw := tar.NewWriter(w)
 	write := func(name string, data []byte) error {
 		// Without a format, tar takes USTAR, and PAX where a name is too long for it.
 		if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(len(data))}); err != nil {
@@ -61,19 +79,13 @@ func Pack(namespace string, entries []Entry) ([]byte, error) {
 	}
 	for _, e := range sorted {
 		if err := write(fileName(namespace, e.Name), e.YAML); err != nil {
-			return nil, fmt.Errorf("catalog of %s: %s: %w", namespace, e.Name, err)
+			return fmt.Errorf("%s: %w", e.Name, err)
 		}
 	}
 	if err := write(kustomizationName, kustomization(namespace, sorted)); err != nil {
-		return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
+		return err
 	}
-	if err := tw.Close(); err != nil {
-		return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
-	}
-	if err := zw.Close(); err != nil {
-		return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
-	}
-	return out.Bytes(), nil
+	return tw.Close()
 }
 
 // fileName cannot clash: the namespace is the same for all, and the
@@ -83,9 +95,10 @@ func fileName(namespace, name string) string {
 }
 
 // kustomization lists the manifests. The namespace is the one that they have
-// anyway; it stands there because kustomize refuses a kustomization that says
-// nothing, and the catalog of a namespace whose last resource was deleted must
-// still be applied, or nothing would be pruned.
+// anyway; it stands there for the catalog of a namespace whose last resource was
+// deleted, which must be applied, or nothing would be pruned. Flux rewrites each
+// kustomization and loses an empty list; kustomize refuses what says nothing
+// then, and only from Flux 2.3 on does the rewriting add something to say.
 func kustomization(namespace string, sorted []Entry) []byte {
 	var b strings.Builder
 	b.WriteString("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: \"" + namespace + "\"\nresources:")

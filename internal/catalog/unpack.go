@@ -3,22 +3,29 @@ package catalog
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
+
+	"gitops-squared.io/gsq/internal/intent"
 )
 
 // ErrTooLarge says that an archive unpacks to more than MaxBytes.
 var ErrTooLarge = errors.New("archive too large")
 
 // Unpack reads an archive that Pack wrote for the namespace, and nothing else:
-// a file more or less, another order or another kustomization is an
-// error. The entries come sorted by name.
+// its tar must be, byte for byte, the one that Pack writes of the entries.
+// Only the compression may be another one. The entries come sorted by name.
 func Unpack(namespace string, archive []byte) ([]Entry, error) {
-	files, err := Files(archive)
+	if !intent.IsLabel(namespace) {
+		return nil, fmt.Errorf("catalog of %q: that is not the name of a namespace", namespace)
+	}
+	sum := sha256.New()
+	files, err := read(archive, sum)
 	if err != nil {
 		return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
 	}
@@ -32,7 +39,7 @@ func Unpack(namespace string, archive []byte) ([]Entry, error) {
 		if ok {
 			name, ok = strings.CutSuffix(name, ".yaml")
 		}
-		if !ok || name == "" || strings.ContainsAny(name, "/\\") {
+		if !ok || !intent.IsLabel(name) {
 			return nil, fmt.Errorf("catalog of %s: unexpected file %q", namespace, f.Name)
 		}
 		if i > 0 && name <= entries[i-1].Name {
@@ -46,6 +53,13 @@ func Unpack(namespace string, archive []byte) ([]Entry, error) {
 	if !bytes.Equal(last.Data, kustomization(namespace, entries)) {
 		return nil, fmt.Errorf("catalog of %s: its kustomization does not list exactly its files", namespace)
 	}
+	again := sha256.New()
+	if err := writeTar(again, namespace, entries); err != nil {
+		return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
+	}
+	if !bytes.Equal(again.Sum(nil), sum.Sum(nil)) {
+		return nil, fmt.Errorf("catalog of %s: its files are right, its tar is not: a folder, a header or padding that this program does not write", namespace)
+	}
 	return entries, nil
 }
 
@@ -57,17 +71,25 @@ type File struct {
 
 // Files reads any gzip-compressed tar of regular files and folders; folders
 // are left out. Names are as they stand in the archive. Links and special
-// files are errors, and so is more than MaxBytes: ErrTooLarge.
-func Files(archive []byte) ([]File, error) {
-	zr, err := gzip.NewReader(bytes.NewReader(archive))
+// files are errors, and so are bytes after the compressed data and content of
+// more than MaxBytes: ErrTooLarge.
+func Files(archive []byte) ([]File, error) { return read(archive, io.Discard) }
+
+// read is Files; it also writes the uncompressed archive to tee. For the
+// content of files it allocates MaxBytes at most, whatever the headers say.
+func read(archive []byte, tee io.Writer) ([]File, error) {
+	in := bytes.NewReader(archive)
+	zr, err := gzip.NewReader(in)
 	if err != nil {
 		return nil, fmt.Errorf("archive: %w", err)
 	}
 	defer zr.Close()
+	zr.Multistream(false)
 	limited := &io.LimitedReader{R: zr, N: MaxBytes + 1}
-	tr := tar.NewReader(limited)
+	all := io.TeeReader(limited, tee)
+	tr := tar.NewReader(all)
 	var files []File
-	total := 0
+	left := int64(MaxBytes)
 	for {
 		h, err := tr.Next()
 		if limited.N <= 0 {
@@ -86,9 +108,13 @@ func Files(archive []byte) ([]File, error) {
 		default:
 			return nil, fmt.Errorf("archive: %q is neither a file nor a folder", h.Name)
 		}
-		// The limit on tr counts the holes of sparse files, which cost no input.
-		data, err := io.ReadAll(io.LimitReader(tr, int64(MaxBytes-total)+1))
-		if total += len(data); limited.N <= 0 || total > MaxBytes {
+		// The limit on the input does not see the holes of a sparse file.
+		if left -= h.Size; left < 0 {
+			return nil, fmt.Errorf("archive: %q: more than %d bytes: %w", h.Name, MaxBytes, ErrTooLarge)
+		}
+		data := make([]byte, h.Size)
+		_, err = io.ReadFull(tr, data)
+		if limited.N <= 0 {
 			return nil, fmt.Errorf("archive: more than %d bytes: %w", MaxBytes, ErrTooLarge)
 		}
 		if err != nil {
@@ -97,11 +123,14 @@ func Files(archive []byte) ([]File, error) {
 		files = append(files, File{Name: h.Name, Data: data})
 	}
 	// What follows the end of the tar belongs to the gzip stream's checksum.
-	if _, err := io.Copy(io.Discard, limited); err != nil {
+	if _, err := io.Copy(io.Discard, all); err != nil {
 		return nil, fmt.Errorf("archive: %w", err)
 	}
 	if limited.N <= 0 {
 		return nil, fmt.Errorf("archive: more than %d bytes: %w", MaxBytes, ErrTooLarge)
+	}
+	if in.Len() > 0 {
+		return nil, fmt.Errorf("archive: %d bytes after its end", in.Len())
 	}
 	return files, nil
 }

@@ -69,8 +69,17 @@ type metadata struct {
 
 // Manifest returns the resource's canonical YAML: the same resource gives the
 // same bytes on any machine. It carries version and creation time, so that
-// Parse gives the resource back.
+// Parse gives the resource back. It fails for what Parse could not give back: a
+// version that is none, and text that YAML cannot hold.
 func (r Resource) Manifest() ([]byte, error) {
+	if !r.Version.valid() || !r.Created.valid() {
+		return nil, fmt.Errorf("manifest of %s: version and creation time are required", r.Ref)
+	}
+	for _, s := range []string{r.Namespace, r.Name, r.Spec.Type, r.Spec.Size, r.Spec.Region} {
+		if at, bad := unwritable(s); bad {
+			return nil, fmt.Errorf("manifest of %s: %q: what stands at byte %d is not a character that YAML can hold", r.Ref, s, at)
+		}
+	}
 	data, err := yaml.Marshal(manifest{
 		APIVersion: APIVersion,
 		Kind:       Kind,

@@ -87,6 +87,7 @@ func (s *Schema) Complete(ref Ref, spec Spec) (Spec, error) {
 	if msgs := utilvalidation.IsDNS1123Label(ref.Namespace); len(msgs) > 0 {
 		faults = append(faults, Fault{Detail: fmt.Sprintf("namespace %q: %s", ref.Namespace, strings.Join(msgs, ", "))})
 	}
+	faults = append(faults, notText(spec)...)
 	data, err := json.Marshal(spec)
 	if err != nil {
 		return Spec{}, fmt.Errorf("spec of %s: %w", ref, err)
@@ -111,6 +112,21 @@ func (s *Schema) Complete(ref Ref, spec Spec) (Spec, error) {
 	}
 	return complete, nil
 }
+
+// notText faults text that a manifest cannot carry.
+func notText(spec Spec) Invalid {
+	var faults Invalid
+	for pointer, s := range map[string]string{"/spec/type": spec.Type, "/spec/size": spec.Size, "/spec/region": spec.Region} {
+		if at, bad := unwritable(s); bad {
+			faults = append(faults, Fault{Pointer: pointer, Detail: fmt.Sprintf("%q: what stands at byte %d is not a character that YAML can hold", s, at)})
+		}
+	}
+	return faults
+}
+
+// IsLabel reports whether s is a DNS-1123 label, the form that the names of
+// resources and namespaces must have.
+func IsLabel(s string) bool { return len(utilvalidation.IsDNS1123Label(s)) == 0 }
 
 // ValidateNamespace returns Invalid unless the name is a DNS-1123 label.
 func ValidateNamespace(name string) error {
