@@ -180,6 +180,7 @@ func (c *contract) readBody(w http.ResponseWriter, r *http.Request) ([]api.Fault
 		faults = append(faults, c.faults(r, body)...)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(data))
+	r.Header.Set("Content-Type", "application/json") // huma knows it in this writing only
 	return faults, nil
 }
 

@@ -98,16 +98,16 @@ func TestDefectsOfTheProofOfConcept(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	for body, where := range map[string]string{
-		`{"name":"a/b","spec":{"type":"vm","size":"small"}}`:                 "/name",
-		`{"name":"my_db","spec":{"type":"vm","size":"small"}}`:               "/name",
-		`{"name":"UPPER","spec":{"type":"vm","size":"small"}}`:               "/name",
-		`{"name":"","spec":{"type":"vm","size":"small"}}`:                    "/name",
-		`{"name":"x","spec":{"type":"vm","size":"small","replicas":-3}}`:     "/spec/replicas",
-		`{"name":"x","spec":{"type":"vm","size":"small","replicas":0}}`:      "/spec/replicas",
-		`{"name":"x","spec":{"type":"vm","size":"small","replicas":11}}`:     "/spec/replicas",
-		`{"name":"x","spec":{"type":"vm","size":"small","replica":2}}`:       "/spec/replica",
-		`{"name":"x","namespace":"y","spec":{"type":"vm","size":"small"}}`:   "/namespace",
-		`{"name":"x","spec":{"type":"toaster","size":"small"}}`:              "/spec/type",
+		`{"name":"a/b","spec":{"type":"vm","size":"small"}}`:                             "/name",
+		`{"name":"my_db","spec":{"type":"vm","size":"small"}}`:                           "/name",
+		`{"name":"UPPER","spec":{"type":"vm","size":"small"}}`:                           "/name",
+		`{"name":"","spec":{"type":"vm","size":"small"}}`:                                "/name",
+		`{"name":"x","spec":{"type":"vm","size":"small","replicas":-3}}`:                 "/spec/replicas",
+		`{"name":"x","spec":{"type":"vm","size":"small","replicas":0}}`:                  "/spec/replicas",
+		`{"name":"x","spec":{"type":"vm","size":"small","replicas":11}}`:                 "/spec/replicas",
+		`{"name":"x","spec":{"type":"vm","size":"small","replica":2}}`:                   "/spec/replica",
+		`{"name":"x","namespace":"y","spec":{"type":"vm","size":"small"}}`:               "/namespace",
+		`{"name":"x","spec":{"type":"toaster","size":"small"}}`:                          "/spec/type",
 		`{"name":"` + strings.Repeat("n", 64) + `","spec":{"type":"vm","size":"small"}}`: "/name",
 	} {
 		p := f.do("POST", resources, body).problem(400, "invalid")

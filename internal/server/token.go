@@ -36,7 +36,16 @@ func (t token) String() string {
 	if err != nil {
 		panic(err) // strings and numbers only
 	}
-	return base64.RawURLEncoding.EncodeToString(data)
+	return base64.RawURLEncoding.EncodeToString(append(data, checksum(data)...))
+}
+
+// checksumBytes follow the JSON, so that a damaged token is noticed. They keep
+// nobody from making one up: it would show nothing that a list does not.
+const checksumBytes = 8
+
+func checksum(data []byte) []byte {
+	sum := sha256.Sum256(data)
+	return sum[:checksumBytes]
 }
 
 var errToken = errors.New("is not what an earlier page answered as continue")
@@ -47,9 +56,10 @@ func parseToken(s string) (token, error) {
 		return token{}, fmt.Errorf("has %d bytes, at most %d are allowed", len(s), maxTokenBytes)
 	}
 	data, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil {
+	if err != nil || len(data) < checksumBytes {
 		return token{}, errToken
 	}
+	data = data[:len(data)-checksumBytes] // String compares the rest
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	var t token
