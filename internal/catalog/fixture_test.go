@@ -1,8 +1,12 @@
 package catalog_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"testing"
+
+	"github.com/klauspost/compress/gzip"
 
 	"gitops-squared.io/gsq/internal/catalog"
 	"gitops-squared.io/gsq/internal/intent"
@@ -59,4 +63,17 @@ func pack(tb testing.TB, namespace string, entries []catalog.Entry) []byte {
 		tb.Fatal(err)
 	}
 	return data
+}
+
+func gunzipAll(tb testing.TB, data []byte) []byte {
+	tb.Helper()
+	zr, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	out, err := io.ReadAll(zr)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return out
 }
