@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"gitops-squared.io/gsq/e2e/spawn"
 	"gitops-squared.io/gsq/internal/toolbox"
 )
 
@@ -73,7 +74,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		if err == nil {
 			return c, nil
 		}
-		if !errors.Is(err, errPortTaken) || try == startTries {
+		if !errors.Is(err, spawn.ErrPortTaken) || try == startTries {
 			return nil, fmt.Errorf("start a cluster: %w", err)
 		}
 		if err := os.RemoveAll(o.Dir); err != nil {

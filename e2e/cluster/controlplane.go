@@ -12,16 +12,18 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"gitops-squared.io/gsq/e2e/spawn"
 )
 
 // startControlPlane starts etcd and the API server and writes the kubeconfig.
 func (c *Cluster) startControlPlane(ctx context.Context) error {
-	ports, err := freePorts(3)
+	ports, err := spawn.Ports(3)
 	if err != nil {
 		return err
 	}
-	etcd := "http://" + address(ports[0])
-	if err := c.startEtcd(ctx, etcd, "http://"+address(ports[1])); err != nil {
+	etcd := "http://" + spawn.Address(ports[0])
+	if err := c.startEtcd(ctx, etcd, "http://"+spawn.Address(ports[1])); err != nil {
 		return err
 	}
 	return c.startAPIServer(ctx, etcd, ports[2])
@@ -58,7 +60,7 @@ func (c *Cluster) startEtcd(ctx context.Context, clients, peers string) error {
 }
 
 func (c *Cluster) startAPIServer(ctx context.Context, etcd string, port int) error {
-	server := "https://" + address(port)
+	server := "https://" + spawn.Address(port)
 	keys, err := writeKeys(c.Dir)
 	if err != nil {
 		return err

@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
+
+	"gitops-squared.io/gsq/e2e/spawn"
 )
 
 // Distribution is a running CNCF Distribution registry: plain HTTP on
@@ -15,6 +18,7 @@ type Distribution struct {
 	Host string // host:port
 
 	supervisor *supervisor
+	process    *process
 }
 
 // StartDistribution starts a registry in dir, which is created with mode 0700
@@ -33,26 +37,34 @@ func StartDistribution(ctx context.Context, dir string) (*Distribution, error) {
 		if err == nil {
 			return d, nil
 		}
-		if !errors.Is(err, errPortTaken) || try == startTries {
+		if !errors.Is(err, spawn.ErrPortTaken) || try == startTries {
 			return nil, fmt.Errorf("start a registry: %w", err)
 		}
 	}
 }
 
 func startDistributionOnce(ctx context.Context, dir string) (*Distribution, error) {
-	ports, err := freePorts(1)
+	ports, err := spawn.Ports(1)
 	if err != nil {
 		return nil, err
 	}
-	s, err := supervise(dir, false, "OTEL_TRACES_EXPORTER=none")
-	if err != nil {
+	d := &Distribution{Host: spawn.Address(ports[0])}
+	if err := d.start(ctx, dir); err != nil {
 		return nil, err
-	}
-	d := &Distribution{Host: address(ports[0]), supervisor: s}
-	if err := d.bringUp(ctx); err != nil {
-		return nil, errors.Join(err, s.stop())
 	}
 	return d, nil
+}
+
+func (d *Distribution) start(ctx context.Context, dir string) error {
+	s, err := supervise(dir, false, "OTEL_TRACES_EXPORTER=none")
+	if err != nil {
+		return err
+	}
+	d.supervisor = s
+	if err := d.bringUp(ctx); err != nil {
+		return errors.Join(err, s.stop())
+	}
+	return nil
 }
 
 func (d *Distribution) bringUp(ctx context.Context) error {
@@ -73,6 +85,7 @@ http: {addr: %q}
 	if err != nil {
 		return err
 	}
+	d.process = p
 	err = p.await(ctx, func(ctx context.Context) error {
 		_, err := request(ctx, http.DefaultTransport, http.MethodGet, "http://"+d.Host+"/v2/", "", "")
 		return err
@@ -85,3 +98,19 @@ http: {addr: %q}
 
 // Stop ends the registry; its artifacts stay. Stopping twice is not an error.
 func (d *Distribution) Stop() error { return d.supervisor.stop() }
+
+// Restart starts it again after Stop, at the same address with the same
+// artifacts.
+func (d *Distribution) Restart(ctx context.Context) error {
+	if err := d.start(ctx, d.supervisor.dir); err != nil {
+		return fmt.Errorf("start a registry again: %w", err)
+	}
+	return nil
+}
+
+// Pause freezes the registry: it takes connections and answers nothing until
+// Resume.
+func (d *Distribution) Pause() error { return d.process.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume ends a Pause.
+func (d *Distribution) Resume() error { return d.process.cmd.Process.Signal(syscall.SIGCONT) }

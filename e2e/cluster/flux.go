@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"gitops-squared.io/gsq/deploy/crd"
+	"gitops-squared.io/gsq/e2e/spawn"
 	"gitops-squared.io/gsq/internal/toolbox"
 )
 
@@ -63,27 +64,27 @@ func moduleDir(ctx context.Context, module string) (string, error) {
 
 // startFlux starts both controllers, as administrators of the cluster.
 func (c *Cluster) startFlux(ctx context.Context) error {
-	ports, err := freePorts(5)
+	ports, err := spawn.Ports(5)
 	if err != nil {
 		return err
 	}
 	if _, err := c.Kubectl(ctx, "create", "namespace", fluxNamespace); err != nil {
 		return err
 	}
-	storage, sourceHealth, kustomizeHealth := address(ports[0]), address(ports[1]), address(ports[3])
+	storage, sourceHealth, kustomizeHealth := spawn.Address(ports[0]), spawn.Address(ports[1]), spawn.Address(ports[3])
 	source, err := c.supervisor.run("source-controller",
 		"--storage-path", filepath.Join(c.Dir, "artifacts"),
 		"--storage-addr", storage,
 		"--storage-adv-addr", storage,
 		"--health-addr", sourceHealth,
-		"--metrics-addr", address(ports[2]),
+		"--metrics-addr", spawn.Address(ports[2]),
 	)
 	if err != nil {
 		return err
 	}
 	kustomize, err := c.supervisor.run("kustomize-controller",
 		"--health-addr", kustomizeHealth,
-		"--metrics-addr", address(ports[4]),
+		"--metrics-addr", spawn.Address(ports[4]),
 	)
 	if err != nil {
 		return err

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"gitops-squared.io/gsq/e2e/spawn"
 )
 
 // process is one program that we started, in a session of its own.
@@ -49,7 +51,7 @@ func (p *process) exited() error {
 	}
 	tail := p.tail()
 	if strings.Contains(tail, "address already in use") {
-		return fmt.Errorf("%s: %w\n%s", p.name, errPortTaken, tail)
+		return fmt.Errorf("%s: %w\n%s", p.name, spawn.ErrPortTaken, tail)
 	}
 	return fmt.Errorf("%s ended: %s\n%s", p.name, p.cmd.ProcessState, tail)
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"gitops-squared.io/gsq/e2e/spawn"
 	"gitops-squared.io/gsq/internal/toolbox"
 )
 
@@ -17,7 +18,7 @@ type supervisor struct {
 	dir         string
 	environment []string
 	detached    bool // the programs may outlive us
-	spawner     *spawner
+	spawner     *spawn.Spawner
 	processes   []*process
 }
 
@@ -37,7 +38,7 @@ func supervise(dir string, detached bool, environment ...string) (*supervisor, e
 			"TMPDIR=" + filepath.Join(dir, "tmp"),
 		}, environment...),
 		detached: detached,
-		spawner:  newSpawner(),
+		spawner:  spawn.New(),
 	}, nil
 }
 
@@ -62,11 +63,12 @@ func (s *supervisor) run(program string, args ...string) (*process, error) {
 	p.cmd.Dir = s.dir
 	p.cmd.Env = s.environment
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if !s.detached {
-		dieWithParent(p.cmd.SysProcAttr)
+	if s.detached {
+		p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	} else {
+		spawn.DieTogether(p.cmd)
 	}
-	if err := s.spawner.start(p.cmd); err != nil {
+	if err := s.spawner.Start(p.cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", program, err)
 	}
 	p.started = startTime(p.cmd.Process.Pid)
@@ -103,6 +105,6 @@ func (s *supervisor) stop() error {
 	for i := len(s.processes) - 1; i >= 0; i-- {
 		errs = append(errs, s.processes[i].stop())
 	}
-	s.spawner.close()
+	s.spawner.Close()
 	return errors.Join(errs...)
 }

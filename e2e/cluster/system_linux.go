@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"syscall"
 )
-
-func dieWithParent(a *syscall.SysProcAttr) { a.Pdeathsig = syscall.SIGKILL }
 
 // startTime returns when a process started, in a form that only equality makes
 // sense of, or "" if there is no such process or it only waits to be reaped.

@@ -6,11 +6,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 )
-
-// Only Linux has parent-death signals.
-func dieWithParent(*syscall.SysProcAttr) {}
 
 // startTime returns when a process started, in a form that only equality makes
 // sense of, or "" if there is no such process or it only waits to be reaped.

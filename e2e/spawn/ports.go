@@ -1,4 +1,4 @@
-package cluster
+package spawn
 
 import (
 	"errors"
@@ -7,9 +7,9 @@ import (
 	"net"
 )
 
-// errPortTaken means that somebody took a port between our look and our
+// ErrPortTaken means that somebody took a port between our look and our
 // process's.
-var errPortTaken = errors.New("a port was taken by somebody else")
+var ErrPortTaken = errors.New("a port was taken by somebody else")
 
 // Ports are taken below what systems hand out for port 0 and for outgoing
 // connections (32768 and up on Linux, 49152 on others), so that nothing but
@@ -19,15 +19,15 @@ const (
 	highestPort = 32000
 )
 
-// freePorts returns n ports that were free on loopback, all different.
-func freePorts(n int) ([]int, error) {
+// Ports returns n ports that were free on loopback, all different.
+func Ports(n int) ([]int, error) {
 	var ports []int
 	for tries := 0; len(ports) < n; tries++ {
 		if tries == 100*n {
 			return nil, fmt.Errorf("found no %d free ports between %d and %d", n, lowestPort, highestPort)
 		}
 		port := lowestPort + rand.IntN(highestPort-lowestPort)
-		l, err := net.Listen("tcp", address(port))
+		l, err := net.Listen("tcp", Address(port))
 		if err != nil {
 			continue
 		}
@@ -37,4 +37,5 @@ func freePorts(n int) ([]int, error) {
 	return ports, nil
 }
 
-func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+// Address is a port of loopback as host:port.
+func Address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
