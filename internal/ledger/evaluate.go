@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"gitops-squared.io/gsq/internal/intent"
 )
@@ -21,11 +22,17 @@ func prepare(schema *intent.Schema, r *Request) error {
 	if err := intent.ValidateNamespace(r.Namespace); err != nil {
 		errors.As(err, &faults)
 	}
-	if len(r.Actor) > maxActorBytes {
-		faults = append(faults, intent.Fault{Pointer: "/actor", Detail: fmt.Sprintf("at most %d bytes are allowed", maxActorBytes)})
-	}
-	if len(r.Reason) > maxReasonBytes {
-		faults = append(faults, intent.Fault{Pointer: "/reason", Detail: fmt.Sprintf("at most %d bytes are allowed", maxReasonBytes)})
+	namespaceFaulty := len(faults) > 0
+	for _, text := range []struct {
+		pointer, value string
+		limit          int
+	}{{"/actor", r.Actor, maxActorBytes}, {"/reason", r.Reason, maxReasonBytes}} {
+		if len(text.value) > text.limit {
+			faults = append(faults, intent.Fault{Pointer: text.pointer, Detail: fmt.Sprintf("at most %d bytes are allowed", text.limit)})
+		} else if !utf8.ValidString(text.value) {
+			// A commit record cannot hold it, and would fail the whole batch.
+			faults = append(faults, intent.Fault{Pointer: text.pointer, Detail: "it is not UTF-8"})
+		}
 	}
 	seen := make(map[string]int, len(r.Changes))
 	changes := slices.Clone(r.Changes)
@@ -44,7 +51,7 @@ func prepare(schema *intent.Schema, r *Request) error {
 		var invalid intent.Invalid
 		if errors.As(err, &invalid) {
 			for _, f := range invalid {
-				if f.Pointer == "" {
+				if f.Pointer == "" && namespaceFaulty {
 					continue // the namespace's, listed once above
 				}
 				faults = append(faults, intent.Fault{Pointer: at + f.Pointer, Detail: f.Detail})
