@@ -11,6 +11,7 @@ import (
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/yaml"
@@ -92,8 +93,9 @@ func (s *Schema) Complete(ref Ref, spec Spec) (Spec, error) {
 	if err != nil {
 		return Spec{}, fmt.Errorf("spec of %s: %w", ref, err)
 	}
-	var object any
-	if err := json.Unmarshal(data, &object); err != nil {
+	var object map[string]any
+	if err := utiljson.Unmarshal(data, &object); err != nil { // numbers as the API server has them
+
 		return Spec{}, fmt.Errorf("spec of %s: %w", ref, err)
 	}
 	whole := map[string]any{"apiVersion": APIVersion, "kind": Kind, "metadata": map[string]any{"name": ref.Name, "namespace": ref.Namespace}, "spec": object}
