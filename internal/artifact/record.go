@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/opencontainers/go-digest"
@@ -125,13 +126,15 @@ func (r Record) check() error {
 	if _, err := r.Stamp(); err != nil {
 		return err
 	}
+	if !areUTF8(r.Scope, r.Writer) {
+		return fmt.Errorf("commit record %d: scope and writer must be UTF-8", r.Number)
+	}
 	if r.Checkpoint != nil {
 		return fmt.Errorf("commit record %d: checkpoint is reserved and must be null", r.Number)
 	}
 	for i, c := range r.Changes {
-		// encoding/json would replace what is not UTF-8 without a word.
-		if !utf8.ValidString(c.Name) || !utf8.ValidString(c.Actor) || !utf8.ValidString(c.Reason) {
-			return fmt.Errorf("commit record %d: change of %q: name, actor and reason must be UTF-8", r.Number, c.Name)
+		if !areUTF8(c.Operation, c.Name, c.Actor, c.Reason) {
+			return fmt.Errorf("commit record %d: change of %q: its text must be UTF-8", r.Number, c.Name)
 		}
 		if c.Operation == "" || c.Name == "" {
 			return fmt.Errorf("commit record %d: change %d: operation and name are required", r.Number, i)
@@ -143,10 +146,19 @@ func (r Record) check() error {
 			if ref == nil {
 				continue
 			}
+			if !areUTF8(ref.Version) {
+				return fmt.Errorf("commit record %d: change of %s: its versions must be UTF-8", r.Number, c.Name)
+			}
 			if err := ref.Digest.Validate(); err != nil {
 				return fmt.Errorf("commit record %d: change of %s: %w", r.Number, c.Name, err)
 			}
 		}
 	}
 	return nil
+}
+
+// areUTF8 tells what encoding/json writes as it is from what it would replace
+// without a word.
+func areUTF8(texts ...string) bool {
+	return !slices.ContainsFunc(texts, func(s string) bool { return !utf8.ValidString(s) })
 }
