@@ -20,12 +20,20 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
+		Setup:               endQuickly,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server":   startServer,
 			"exits":    exits,
 			"examples": runExamples,
 		},
 	})
+}
+
+// endQuickly spares each of the scripts' many processes the second that the
+// race detector otherwise sleeps at its end.
+func endQuickly(env *testscript.Env) error {
+	env.Setenv("GORACE", "atexit_sleep_ms=0")
+	return nil
 }
 
 // exits runs a command that must end with an exit code: exits CODE COMMAND...

@@ -29,7 +29,7 @@ func startServer(ts *testscript.TestScript, neg bool, args []string) {
 	defer cancel()
 	work := ts.Getenv("WORK")
 	cmd := exec.Command(gsqPath(ts), "serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(work, ".data"))
-	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + work}
+	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + work, "GORACE=" + ts.Getenv("GORACE")}
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	out, err := cmd.StdoutPipe()
