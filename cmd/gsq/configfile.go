@@ -73,20 +73,21 @@ func parseConfig(data []byte) (map[string]string, []error) {
 		return nil, []error{fmt.Errorf("line %d: it must be a mapping of settings to values", root.Line)}
 	}
 	known := configKeys()
-	values := map[string]string{}
+	values, seen := map[string]string{}, map[string]bool{}
 	var faults []error
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, value := root.Content[i], root.Content[i+1]
-		_, twice := values[key.Value]
 		switch {
 		case key.Kind != yaml.ScalarNode || !slices.Contains(known, key.Value):
 			faults = append(faults, fmt.Errorf("line %d: unknown key %q%s; known are %s", key.Line, key.Value, meant(key.Value, known), strings.Join(known, ", ")))
-		case twice:
+		case seen[key.Value]:
 			faults = append(faults, fmt.Errorf("line %d: %s occurs twice", key.Line, key.Value))
 		case value.Kind != yaml.ScalarNode || value.Tag != "!!str":
 			faults = append(faults, fmt.Errorf("line %d: %s must be a string", value.Line, key.Value))
+		default:
+			values[key.Value] = value.Value
 		}
-		values[key.Value] = value.Value
+		seen[key.Value] = true
 	}
 	return values, faults
 }

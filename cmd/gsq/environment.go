@@ -14,7 +14,8 @@ func otherVariables() []string {
 }
 
 // unknownVariables finds variables that look like settings and are none: a
-// misspelled one must not silently leave the default in force.
+// misspelled one must not silently leave the default in force. An empty one
+// counts as none.
 func unknownVariables(environ []string) []error {
 	known := otherVariables()
 	for _, s := range serverSettings("") {
@@ -22,8 +23,8 @@ func unknownVariables(environ []string) []error {
 	}
 	var faults []error
 	for _, entry := range environ {
-		name, _, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, "GSQ_") && !slices.Contains(known, name) {
+		name, value, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, "GSQ_") && value != "" && !slices.Contains(known, name) {
 			faults = append(faults, fmt.Errorf("unknown environment variable %s%s", name, meant(name, known)))
 		}
 	}
