@@ -2,10 +2,13 @@ package server_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gitops-squared.io/gsq/api"
 )
@@ -263,6 +266,24 @@ func TestEveryAnswerIsJSONWhateverIsAccepted(t *testing.T) {
 		}
 		f.do("GET", resources+"/none", "", "Accept: "+accept).problem(404, api.CodeNotFound)
 	}
+}
+
+func TestSlowBody(t *testing.T) {
+	t.Parallel()
+	l := newFixture(t)
+	slow := httptest.NewUnstartedServer(l.server)
+	slow.Config.ReadTimeout = 200 * time.Millisecond
+	slow.Start()
+	defer slow.Close()
+	body, writer := io.Pipe()
+	defer writer.Close()
+	go func() { _, _ = writer.Write([]byte(`{"name":`)) }() // the rest never comes
+	r, err := http.NewRequest("POST", slow.URL+shop, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	send(t, slow.Client(), r).problem(408, api.CodeRequestTimeout)
+	l.wantNothing()
 }
 
 func TestServerHasTimeouts(t *testing.T) {
