@@ -176,7 +176,10 @@ func TestDocumentationPage(t *testing.T) {
 	}
 }
 
-type describedOperation struct{ id, method, path string }
+type describedOperation struct {
+	id, method, path string
+	parameters       []string // of the query and the headers
+}
 
 // described lists what /openapi.json describes.
 func described(f *fixture) []describedOperation {
@@ -184,6 +187,10 @@ func described(f *fixture) []describedOperation {
 	var document struct {
 		Paths map[string]map[string]struct {
 			OperationID string `json:"operationId"`
+			Parameters  []struct {
+				Name string `json:"name"`
+				In   string `json:"in"`
+			} `json:"parameters"`
 		} `json:"paths"`
 	}
 	if err := json.Unmarshal([]byte(f.do("GET", "/openapi.json", "").want(200).body), &document); err != nil {
@@ -192,13 +199,29 @@ func described(f *fixture) []describedOperation {
 	var all []describedOperation
 	for path, methods := range document.Paths {
 		for method, op := range methods {
-			all = append(all, describedOperation{op.OperationID, strings.ToUpper(method), path})
+			found := describedOperation{id: op.OperationID, method: strings.ToUpper(method), path: path}
+			for _, p := range op.Parameters {
+				if p.In != "path" {
+					found.parameters = append(found.parameters, p.Name)
+				}
+			}
+			all = append(all, found)
 		}
 	}
 	if len(all) < 15 {
 		f.t.Fatalf("only %d operations are described", len(all))
 	}
 	return all
+}
+
+// describedParameters lists those of all operations, each once.
+func describedParameters(f *fixture) []string {
+	var all []string
+	for _, op := range described(f) {
+		all = append(all, op.parameters...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func TestOpenAPI(t *testing.T) {
