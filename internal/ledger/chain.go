@@ -118,14 +118,11 @@ func (c *chain) commit(ctx, prepare context.Context, p proposal) error {
 		return err
 	}
 	pushes := append(p.pushes, registry.Push{Repository: c.repo, Artifact: a})
-	if err := c.push(prepare, pushes); err != nil {
-		return fmt.Errorf("pushing revision %d: %w", p.record.Number, err)
-	}
-	if err := c.completeTags(prepare); err != nil {
-		return err
-	}
 	if err := c.settleDown(prepare); err != nil {
 		return err
+	}
+	if err := c.push(prepare, pushes, c.progress); err != nil {
+		return fmt.Errorf("pushing revision %d: %w", p.record.Number, err)
 	}
 	if err := c.check(prepare); err != nil {
 		return err
@@ -152,8 +149,15 @@ func (c *chain) commit(ctx, prepare context.Context, p proposal) error {
 // the second witness of the commit.
 func (c *chain) become(h head, tags []registry.Tag) {
 	c.head, c.offered = h, false
-	c.tags = append([]registry.Tag{{Repository: c.repo, Name: artifact.RevisionTag(h.number), Manifest: h.manifest}}, tags...)
+	c.tags = append([]registry.Tag{c.revisionTag(h.number, h.manifest)}, tags...)
 }
+
+func (c *chain) revisionTag(number int64, m registry.Manifest) registry.Tag {
+	return registry.Tag{Repository: c.repo, Name: artifact.RevisionTag(number), Manifest: m}
+}
+
+// settling reports whether an unanswered write can still land.
+func (c *chain) settling() bool { return time.Now().Before(c.settledAt) }
 
 // offer puts latest until the outcome is known. The caller has checked that
 // latest is the head.
@@ -204,10 +208,11 @@ func (c *chain) offer(ctx context.Context, pushes []registry.Push, m registry.Ma
 // latest is m and the claim stands; false without an error if m may be put
 // again.
 func (c *chain) lookFor(ctx context.Context, pushes []registry.Push, m registry.Manifest) (bool, error) {
-	if err := c.claim.check(ctx); err != nil {
+	// What is pushed again is no progress that a caller should wait for.
+	if err := c.push(ctx, pushes, func() {}); err != nil {
 		return false, err
 	}
-	if err := c.push(ctx, pushes); err != nil {
+	if err := c.claim.check(ctx); err != nil {
 		return false, err
 	}
 	d, err := resolve(ctx, c.reg, c.repo, artifact.Latest)
@@ -236,22 +241,24 @@ func (c *chain) lookFor(ctx context.Context, pushes []registry.Push, m registry.
 // patience.
 const sliceLength = 64
 
-// push puts artifacts by digest, in slices.
-func (c *chain) push(ctx context.Context, pushes []registry.Push) error {
+// push puts artifacts by digest, in slices; progress is called between them.
+func (c *chain) push(ctx context.Context, pushes []registry.Push, progress func()) error {
 	for len(pushes) > 0 {
 		n := min(sliceLength, len(pushes))
 		if err := put(ctx, c.reg, pushes[:n]...); err != nil {
 			return err
 		}
 		if pushes = pushes[n:]; len(pushes) > 0 {
-			c.progress()
+			progress()
 		}
 	}
 	return nil
 }
 
 // completeTags puts the tags of the head that are still to be put, in slices,
-// so that a repetition goes on where it stopped.
+// so that a repetition goes on where it stopped. The caller has just checked
+// the claim; it is checked again between slices, for a resource's latest is not
+// to be put back once another ledger may have moved it.
 func (c *chain) completeTags(ctx context.Context) error {
 	for len(c.tags) > 0 {
 		n := min(sliceLength, len(c.tags))
@@ -263,6 +270,9 @@ func (c *chain) completeTags(ctx context.Context) error {
 		}
 		if c.tags = c.tags[n:]; len(c.tags) > 0 {
 			c.progress()
+			if err := c.claim.check(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	c.tags = nil
@@ -272,19 +282,17 @@ func (c *chain) completeTags(ctx context.Context) error {
 // finishTags repeats completeTags until it succeeds.
 func (c *chain) finishTags(ctx context.Context) error {
 	var pause backoff
-	for {
-		err := c.completeTags(ctx)
-		if err == nil {
-			return nil
-		}
+	err := c.completeTags(ctx)
+	for err != nil && !errors.Is(err, errSuperseded) {
 		c.log.Warn("tags not complete, repeating", "repository", c.repo, "error", err)
 		if err := pause.wait(ctx); err != nil {
 			return err
 		}
-		if err := c.claim.check(ctx); errors.Is(err, errSuperseded) {
-			return err
+		if err = c.claim.check(ctx); err == nil {
+			err = c.completeTags(ctx)
 		}
 	}
+	return err
 }
 
 // settleDown waits until every unanswered write has landed or never will, and

@@ -32,6 +32,9 @@ func (c *chain) check(ctx context.Context) error {
 	if c.head.number == 0 {
 		return c.checkFirst(ctx)
 	}
+	if err := c.completeTags(ctx); err != nil {
+		return err
+	}
 	d, err := resolve(ctx, c.reg, c.repo, artifact.Latest)
 	if err != nil {
 		return fmt.Errorf("reading latest of %s: %w", c.repo, unreadable(err))
@@ -46,7 +49,7 @@ func (c *chain) check(ctx context.Context) error {
 	switch {
 	case errors.Is(err, registry.ErrNotFound):
 		// The tag was lost, the revision was not.
-		c.become(c.head, c.tags)
+		c.tags = []registry.Tag{c.revisionTag(c.head.number, c.head.manifest)}
 		return c.completeTags(ctx)
 	case err != nil:
 		return fmt.Errorf("reading %s of %s: %w", tag, c.repo, err)
@@ -92,21 +95,29 @@ func (c *chain) judge(ctx context.Context, d digest.Digest) error {
 		if err != nil {
 			return err
 		}
-		acc, err := c.accept(rev, &parent)
+		acc, err := c.verify(rev, &parent)
 		if err != nil {
 			return fmt.Errorf("latest of %s is %s, which does not verify (%w): %w", c.repo, d, err, errForeign)
 		}
 		c.log.Warn("adopting a commit of an earlier ledger", "repository", c.repo, "revision", rev.Record.Number, "writer", rev.Record.Writer)
+		if err := c.push(ctx, acc.pushes, func() {}); err != nil {
+			return err
+		}
 		if err := c.take(rev, acc); err != nil {
 			return err
 		}
 		acc.publish()
-		if err := c.push(ctx, acc.pushes); err != nil {
-			return err
-		}
 		return errors.Join(errAdopted, c.completeTags(ctx))
 	}
 	return fmt.Errorf("latest of %s is %s, which this ledger did not write: %w", c.repo, d, errForeign)
+}
+
+// verify is accept, after what is the same in all chains.
+func (c *chain) verify(rev artifact.Revision, parent *artifact.Revision) (acceptance, error) {
+	if parent != nil && rev.Record.Time <= parent.Record.Time { // of one length, so they compare as text
+		return acceptance{}, fmt.Errorf("its time %s is not after its parent's %s", rev.Record.Time, parent.Record.Time)
+	}
+	return c.accept(rev, parent)
 }
 
 // take makes a revision that was read the head.
@@ -176,6 +187,9 @@ func (c *chain) parentKnown(ctx context.Context, r artifact.Record) (bool, error
 
 // putForward makes latest name the head again.
 func (c *chain) putForward(ctx context.Context) error {
+	if err := c.claim.check(ctx); err != nil {
+		return err
+	}
 	err := commitTag(ctx, c.reg, registry.Tag{Repository: c.repo, Name: artifact.Latest, Manifest: c.head.manifest})
 	if err != nil {
 		if !registry.Settled(err) {

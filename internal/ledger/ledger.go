@@ -74,8 +74,9 @@ type Ledger struct {
 
 	mu         sync.RWMutex
 	claim      *claim
-	system     *system
-	namespaces map[string]*namespace
+	loading    *system               // becomes system once it is read; used by load alone
+	system     *system               // nil until it was read
+	namespaces map[string]*namespace // all that a ledger has touched, with what they know of unanswered writes
 	creations  map[string]*creation
 	closed     bool
 	work       context.Context // of all goroutines below; set by Run
@@ -154,7 +155,7 @@ func (l *Ledger) Ready() error {
 	}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	if l.claim.superseded.Load() {
+	if l.claim.superseded() {
 		return errSupersededBy(nil)
 	}
 	return nil

@@ -70,7 +70,10 @@ func (l *Ledger) load(ctx context.Context) error {
 	if err := l.claim.check(ctx); err != nil {
 		return err
 	}
-	sys := newSystem(l, l.claim)
+	if l.loading == nil {
+		l.loading = newSystem(l, l.claim)
+	}
+	sys := l.loading
 	found, err := sys.chain.recover(ctx)
 	if err != nil {
 		return err
@@ -90,7 +93,7 @@ func (l *Ledger) load(ctx context.Context) error {
 		return err
 	}
 	work := l.work
-	l.watchers.Go(func() { sys.run(work) })
+	l.watchers.Go(func() { sys.run(work, l.startAdopted) })
 	return nil
 }
 
@@ -106,42 +109,96 @@ func (l *Ledger) takeClaim(ctx context.Context) error {
 }
 
 // loadNamespaces reads every namespace. One that is damaged, or that somebody
-// else wrote, refuses writes by itself; one that cannot be read fails all.
+// else wrote, refuses writes by itself; one that cannot be read fails all, but
+// does not end what the others do: an unanswered write must not be abandoned.
 func (l *Ledger) loadNamespaces(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
+	var g errgroup.Group
 	g.SetLimit(loadParallel)
 	for name, n := range l.system.content.Load().Namespaces {
-		l.mu.RLock()
-		_, running := l.namespaces[name]
-		l.mu.RUnlock()
-		if running {
-			continue // by an earlier attempt
-		}
-		g.Go(func() error {
-			if State(n.State) == Creating {
-				_, err := l.establish(ctx, ctx, name, "", func() {})
+		ns := l.known(name)
+		switch {
+		case l.isRunning(ns): // since an earlier attempt
+		case State(n.State) == Creating:
+			g.Go(func() error {
+				_, err := l.establish(ctx, ctx, name, "", func() error { return nil })
+				if errors.Is(err, errForeign) || errors.Is(err, errDamaged) {
+					// Its next write tries again, and is told.
+					l.o.Log.Error("namespace cannot be created", "namespace", name, "error", err)
+					return nil
+				}
 				return err
-			}
-			ns := newNamespace(l, l.claim, name)
-			if err := ns.load(ctx); err != nil && ns.problem.Load() == nil {
-				return fmt.Errorf("namespace %s: %w", name, err)
-			}
-			l.start(ns)
-			return nil
-		})
+			})
+		case State(n.State) == Active:
+			g.Go(func() error { return l.loadNamespace(ctx, ns) })
+		}
 	}
 	return g.Wait()
+}
+
+func (l *Ledger) loadNamespace(ctx context.Context, ns *namespace) error {
+	if err := ns.load(ctx); err != nil && ns.problem.Load() == nil {
+		return fmt.Errorf("namespace %s: %w", ns.name, err)
+	}
+	l.start(ns)
+	return nil
+}
+
+// startAdopted starts the namespaces that came with an adopted commit of the
+// system catalog.
+func (l *Ledger) startAdopted(ctx context.Context) {
+	for name, n := range l.system.content.Load().Namespaces {
+		l.mu.RLock()
+		_, touched := l.namespaces[name]
+		l.mu.RUnlock()
+		if touched || State(n.State) != Active {
+			continue
+		}
+		ns := l.known(name)
+		ns.load(ctx)
+		l.start(ns) // it is read again until that succeeds
+	}
+}
+
+// known returns the namespace of that name. Until it runs it belongs to who
+// loads or creates it; an attempt that failed is continued on the same one.
+func (l *Ledger) known(name string) *namespace {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ns := l.namespaces[name]
+	if ns == nil {
+		ns = newNamespace(l, l.claim, name)
+		l.namespaces[name] = ns
+	}
+	return ns
+}
+
+func (l *Ledger) isRunning(ns *namespace) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return ns.running
+}
+
+// start runs a namespace.
+func (l *Ledger) start(ns *namespace) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		ns.close()
+	}
+	ns.running = true
+	work := l.work
+	l.workers.Go(func() { ns.run(work) })
 }
 
 // initialise writes what an empty registry needs: the default namespace's
 // catalog, and last the system catalog that names it. An interrupted one is
 // continued.
 func (l *Ledger) initialise(ctx context.Context, sys *system) error {
-	ns := newNamespace(l, l.claim, artifact.DefaultNamespace)
-	if err := ns.first(ctx, ctx, func() {}); err != nil {
+	begin := func() error { return nil }
+	if err := l.known(artifact.DefaultNamespace).first(ctx, ctx, begin); err != nil {
 		return fmt.Errorf("initialising: %w", err)
 	}
-	if err := sys.set(ctx, ctx, artifact.DefaultNamespace, Active, "", func() {}); err != nil {
+	if err := sys.set(ctx, ctx, artifact.DefaultNamespace, Active, "", begin); err != nil {
 		return fmt.Errorf("initialising: %w", err)
 	}
 	return nil

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,9 +24,11 @@ type namespace struct {
 
 	mu            sync.Mutex
 	queue         []*pending
-	closed        bool // stopping: nothing is queued any more
-	cancelPrepare context.CancelFunc
-	working       []*pending // members of the batch that is being committed
+	closed        bool               // stopping: nothing is queued any more
+	working       []*pending         // members of the batch that is being committed
+	cancelPrepare context.CancelFunc // ends what comes before its commit point
+
+	running bool // guarded by the ledger's mutex
 }
 
 var errWithdrawn = errors.New("a caller withdrew its request")
@@ -33,7 +36,7 @@ var errWithdrawn = errors.New("a caller withdrew its request")
 func newNamespace(l *Ledger, claim *claim, name string) *namespace {
 	ns := &namespace{name: name, l: l, wake: make(chan struct{}, 1)}
 	ns.chain = &chain{
-		reg: l.o.Registry, claim: claim, stamps: &l.stamps, log: l.o.Log,
+		reg: guarded{l.o.Registry, claim}, claim: claim, stamps: &l.stamps, log: l.o.Log,
 		repo: l.layout.Catalog(name), scope: artifact.ScopeNamespace(name),
 		configType: artifact.TypeFluxConfig, layerType: artifact.TypeFluxContent,
 		accept: ns.accept, report: func(err error) { ns.judge(err) }, progress: ns.progress,
@@ -70,12 +73,16 @@ func (ns *namespace) load(ctx context.Context) error {
 	if err == nil && !found {
 		err = unreadable(registry.ErrNotFound)
 	}
+	if errors.Is(err, registry.ErrCorrupt) {
+		err = fmt.Errorf("%w: %w", errDamaged, err)
+	}
 	ns.judge(err)
 	return err
 }
 
-// judge turns what stands in the way of writes into the namespace's problem,
-// or clears it. It returns true if there is one.
+// judge turns what stands in the way of writes into the namespace's problem, or
+// clears it once nothing does. An error that says nothing about it leaves it as
+// it is. It returns true if err is a problem.
 func (ns *namespace) judge(err error) bool {
 	var problem *Error
 	switch {
@@ -85,6 +92,8 @@ func (ns *namespace) judge(err error) bool {
 		problem = fail(CodeCorrupt, err, "the catalog of namespace %s is damaged in the registry; its writes are refused", ns.name)
 	case errors.Is(err, errSuperseded):
 		problem = errSupersededBy(err)
+	case err != nil && !errors.Is(err, errAdopted):
+		return false
 	}
 	if before := ns.problem.Swap(problem); problem != nil && (before == nil || before.Code != problem.Code) {
 		ns.l.o.Log.Error("namespace refuses writes", "namespace", ns.name, "code", problem.Code, "error", err)
@@ -100,7 +109,13 @@ func (ns *namespace) run(ctx context.Context) {
 	watch := time.NewTimer(ns.watchPause())
 	defer watch.Stop()
 	for {
-		if b := ns.collect(); b != nil {
+		b := ns.collect()
+		wake := ns.wake
+		if ns.chain.settling() {
+			// Nothing can be committed yet, so what waits is left waiting, and is
+			// looked at together with latest.
+			wake = nil
+		} else if b != nil {
 			if len(b.members) > 0 {
 				ns.commit(ctx, b)
 				watch.Reset(ns.watchPause())
@@ -115,7 +130,7 @@ func (ns *namespace) run(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-ns.wake:
+		case <-wake:
 		case <-watch.C:
 			ns.look(ctx)
 			watch.Reset(ns.watchPause())
@@ -140,7 +155,10 @@ func (ns *namespace) close() {
 }
 
 func (ns *namespace) watchPause() time.Duration {
-	if ns.problem.Load() != nil || time.Now().Before(ns.chain.settledAt) {
+	switch {
+	case ns.chain.settling():
+		return min(watchSettling, time.Until(ns.chain.settledAt))
+	case ns.problem.Load() != nil, ns.state.Load() == nil:
 		return watchSettling
 	}
 	return watchIdle
@@ -154,10 +172,7 @@ func (ns *namespace) look(ctx context.Context) {
 	} else {
 		err = ns.chain.check(ctx)
 	}
-	if errors.Is(err, errAdopted) {
-		err = nil
-	}
-	if !ns.judge(err) && err != nil && ctx.Err() == nil {
+	if !ns.judge(err) && err != nil && !errors.Is(err, errAdopted) && ctx.Err() == nil {
 		ns.l.o.Log.Warn("looking after latest failed", "namespace", ns.name, "error", err)
 	}
 }
@@ -165,24 +180,15 @@ func (ns *namespace) look(ctx context.Context) {
 // commit performs a batch and answers its requests. Those that have to be
 // judged again stay in the queue.
 func (ns *namespace) commit(ctx context.Context, b *batch) {
-	prepare, cancel := context.WithCancel(ctx)
-	defer cancel()
-	ns.mu.Lock()
-	ns.cancelPrepare = cancel
-	ns.mu.Unlock()
-	defer func() {
-		ns.mu.Lock()
-		ns.cancelPrepare = nil
-		ns.mu.Unlock()
-	}()
-
 	p, next, err := b.build()
 	if err != nil {
 		b.answer(Result{}, fail(CodeCorrupt, err, "the catalog of namespace %s cannot be built; nothing changed", ns.name))
 		return
 	}
-	ns.setWorking(b)
-	defer ns.setWorking(nil)
+	prepare, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ns.setWorking(b.members, cancel)
+	defer ns.setWorking(nil, nil)
 	p.begin = func() error { return ns.begin(b) }
 	p.publish = func() {
 		next.Revision = Revision{Number: ns.chain.head.number, Digest: ns.chain.head.manifest.Digest, Time: ns.chain.head.time.Time()}

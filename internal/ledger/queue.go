@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -91,8 +92,8 @@ func (ns *namespace) enqueue(p *pending) error {
 	return nil
 }
 
-// withdraw takes a request back. It returns false if its batch has begun its
-// commit, or if it was answered.
+// withdraw takes a request out of the queue. It returns false if its batch has
+// begun its commit, or if it was answered.
 func (ns *namespace) withdraw(p *pending) bool {
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
@@ -100,7 +101,8 @@ func (ns *namespace) withdraw(p *pending) bool {
 		return false
 	}
 	p.phase = withdrawn
-	if ns.cancelPrepare != nil {
+	ns.queue = keep(ns.queue, func(other *pending) bool { return other != p })
+	if slices.Contains(ns.working, p) {
 		ns.cancelPrepare() // the batch is formed again without it
 	}
 	return true
@@ -110,7 +112,7 @@ func (ns *namespace) withdraw(p *pending) bool {
 // the queue until they are answered.
 func (ns *namespace) collect() *batch {
 	ns.mu.Lock()
-	ns.queue = keep(ns.queue, func(p *pending) bool { return p.phase != withdrawn && !p.answered })
+	ns.queue = keep(ns.queue, func(p *pending) bool { return !p.answered })
 	queue := append([]*pending(nil), ns.queue...)
 	ns.mu.Unlock()
 	if len(queue) == 0 {
@@ -135,12 +137,10 @@ func keep(queue []*pending, wanted func(*pending) bool) []*pending {
 }
 
 // setWorking notes whose commit is under way; nil when none is.
-func (ns *namespace) setWorking(b *batch) {
+func (ns *namespace) setWorking(members []*pending, cancelPrepare context.CancelFunc) {
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
-	if ns.working = nil; b != nil {
-		ns.working = b.members
-	}
+	ns.working, ns.cancelPrepare = members, cancelPrepare
 }
 
 // progress tells the callers of the commit under way that it goes on.

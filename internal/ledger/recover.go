@@ -36,14 +36,23 @@ func (c *chain) recover(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if parent == nil {
-		if rev, err = c.follow(ctx, rev); err != nil {
-			return false, err
-		}
+	settled := rev
+	if rev, err = c.follow(ctx, settled); err != nil {
+		return false, err
 	}
-	acc, err := c.accept(rev, parent)
+	if rev.Record.Number > settled.Record.Number {
+		parent = nil // the tags say it
+	}
+	acc, err := c.verify(rev, parent)
 	if err != nil {
 		return false, fmt.Errorf("revision %d of %s does not verify (%w): %w", rev.Record.Number, c.repo, err, errDamaged)
+	}
+	if rev.Record.Number > settled.Record.Number {
+		// Its tag may be the one that is missing.
+		acc.tags = append(acc.tags, c.revisionTag(settled.Record.Number, settled.Manifest))
+	}
+	if err := c.claim.check(ctx); err != nil {
+		return false, err
 	}
 	if err := c.take(rev, acc); err != nil {
 		return false, err
@@ -53,7 +62,7 @@ func (c *chain) recover(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	if err := c.push(ctx, acc.pushes); err != nil {
+	if err := c.push(ctx, acc.pushes, func() {}); err != nil {
 		return false, fmt.Errorf("completing revision %d of %s: %w", rev.Record.Number, c.repo, err)
 	}
 	if err := c.completeTags(ctx); err != nil {

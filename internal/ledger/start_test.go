@@ -69,7 +69,9 @@ func TestStartSurvivesEveryFault(t *testing.T) {
 						return nil
 					})
 					p := start(t, store)
-					time.Sleep(5 * time.Second) // a namespace that looked damaged for a moment is read again
+					// A namespace that looked damaged for a moment is read again, and
+					// what was not answered settles.
+					time.Sleep(20 * time.Second)
 					if got := sizes(t, p, "default"); !equal(got, map[string]string{"b": "small"}) {
 						t.Errorf("default holds %v", got)
 					}

@@ -25,7 +25,7 @@ type system struct {
 func newSystem(l *Ledger, claim *claim) *system {
 	s := &system{turn: make(chan struct{}, 1), log: l.o.Log.Warn}
 	s.chain = &chain{
-		reg: l.o.Registry, claim: claim, stamps: &l.stamps, log: l.o.Log,
+		reg: guarded{l.o.Registry, claim}, claim: claim, stamps: &l.stamps, log: l.o.Log,
 		repo: l.layout.System(), scope: artifact.ScopeSystem,
 		configType: artifact.TypeSystemConfig, layerType: artifact.TypeSystem,
 		accept: s.accept, report: func(error) {}, progress: func() {},
@@ -60,7 +60,7 @@ func (s *system) stateOf(namespace string) State {
 
 // set commits a namespace's state. begin is called before the commit point.
 // Errors are those of chain.commit.
-func (s *system) set(ctx, prepare context.Context, namespace string, to State, actor string, begin func()) error {
+func (s *system) set(ctx, prepare context.Context, namespace string, to State, actor string, begin func() error) error {
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
@@ -75,7 +75,7 @@ func (s *system) set(ctx, prepare context.Context, namespace string, to State, a
 	}
 }
 
-func (s *system) commit(ctx, prepare context.Context, namespace string, to State, actor string, begin func()) error {
+func (s *system) commit(ctx, prepare context.Context, namespace string, to State, actor string, begin func() error) error {
 	if s.stateOf(namespace) == to {
 		return nil
 	}
@@ -93,28 +93,33 @@ func (s *system) commit(ctx, prepare context.Context, namespace string, to State
 	}
 	return s.chain.commit(ctx, prepare, proposal{
 		record: record, layer: layer,
-		begin:   func() error { begin(); return nil },
+		begin:   begin,
 		publish: func() { s.content.Store(&next) },
 	})
 }
 
-// run looks after latest until ctx ends.
-func (s *system) run(ctx context.Context) {
-	pause := watchIdle
-	for sleep(ctx, pause) == nil {
+// run looks after latest until ctx ends: each second while an unanswered write
+// can land, else once a minute. Then it calls seen.
+func (s *system) run(ctx context.Context, seen func(context.Context)) {
+	looked := time.Now()
+	for sleep(ctx, watchSettling) == nil {
 		select {
 		case s.turn <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
-		err := s.chain.check(ctx)
-		pause = watchIdle
-		if time.Now().Before(s.chain.settledAt) {
-			pause = watchSettling
+		due := time.Since(looked) >= watchIdle || looked.Before(s.chain.settledAt)
+		var err error
+		if due {
+			err = s.chain.check(ctx)
+			looked = time.Now()
 		}
 		<-s.turn
 		if err != nil && !errors.Is(err, errAdopted) && ctx.Err() == nil {
 			s.log("looking after the system catalog failed", "error", err)
+		}
+		if due {
+			seen(ctx)
 		}
 	}
 }

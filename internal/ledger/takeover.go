@@ -74,11 +74,11 @@ func TakeOver(ctx context.Context, o Options, to TakeOverOptions) (TakeOverRepor
 	if err != nil {
 		return report, err
 	}
-	ns := newNamespace(l, l.claim, artifact.DefaultNamespace)
+	ns := l.known(artifact.DefaultNamespace)
 	if err := ns.takeOver(ctx, old, plan); err != nil {
 		return report, err
 	}
-	if err := sys.set(ctx, ctx, artifact.DefaultNamespace, Active, "", func() {}); err != nil {
+	if err := sys.set(ctx, ctx, artifact.DefaultNamespace, Active, "", func() error { return nil }); err != nil {
 		return report, fmt.Errorf("committing the system catalog: %w", err)
 	}
 	return report, nil
