@@ -44,7 +44,7 @@ func components() []component {
 		{"deploy/crd", nil},
 		{"internal/toolbox", nil},
 		{"internal/architecture", nil},
-		{"e2e", []string{"api", "client", "internal/toolbox"}},
+		{"e2e", []string{"api", "client", "internal/toolbox", "internal/intent", "internal/artifact", "internal/catalog", "internal/registry"}},
 	}
 }
 
