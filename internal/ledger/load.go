@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/opencontainers/go-digest"
+
 	"gitops-squared.io/gsq/internal/artifact"
 	"gitops-squared.io/gsq/internal/registry"
 )
@@ -225,12 +227,16 @@ func Init(ctx context.Context, o Options) error {
 	return err
 }
 
+func (l *Ledger) initialised(system digest.Digest) error {
+	return fmt.Errorf("the system catalog under %s is %s: %w", l.o.Prefix, system, ErrInitialised)
+}
+
 // claimFresh takes the claim on a prefix that must not be initialised yet.
 func (l *Ledger) claimFresh(ctx context.Context) (*system, error) {
 	for attempt := 0; ; attempt++ {
 		switch d, err := resolve(ctx, l.o.Registry, l.layout.System(), artifact.Latest); {
 		case err == nil:
-			return nil, fmt.Errorf("the system catalog under %s is %s: %w", l.o.Prefix, d, ErrInitialised)
+			return nil, l.initialised(d)
 		case !errors.Is(err, registry.ErrNotFound):
 			return nil, fmt.Errorf("reading the system catalog: %w", err)
 		}

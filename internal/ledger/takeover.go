@@ -62,6 +62,10 @@ func TakeOver(ctx context.Context, o Options, to TakeOverOptions) (TakeOverRepor
 		return TakeOverReport{}, err
 	}
 	l.work = ctx
+	// Before anything is said of objects that were dealt with long ago.
+	if d, err := resolve(ctx, l.o.Registry, l.layout.System(), artifact.Latest); err == nil {
+		return TakeOverReport{}, l.initialised(d)
+	}
 	old, err := l.readOld(ctx)
 	if err != nil {
 		return TakeOverReport{}, err
