@@ -66,7 +66,11 @@ func showFlux(t *testing.T, c *cluster.Cluster) {
 	for _, name := range []string{"source-controller", "kustomize-controller"} {
 		log, err := os.ReadFile(filepath.Join(c.Dir, "logs", name+".log"))
 		lines := strings.Split(strings.TrimSpace(string(log)), "\n")
-		t.Logf("end of %s's log: %v\n%s", name, err, strings.Join(lines[max(0, len(lines)-15):], "\n"))
+		lines = lines[max(0, len(lines)-10):]
+		for i, line := range lines {
+			lines[i] = line[:min(len(line), 300)]
+		}
+		t.Logf("end of %s's log: %v\n%s", name, err, strings.Join(lines, "\n"))
 	}
 }
 
