@@ -9,7 +9,8 @@ import (
 	"gitops-squared.io/gsq/internal/registry"
 )
 
-// maxBatch bounds the changes of one revision that come from several requests.
+// maxBatch bounds the changes of one revision that come from several requests,
+// so that its commit record keeps within its bound.
 const maxBatch = 1000
 
 // batch collects the requests that are committed together. A resource is
@@ -39,7 +40,8 @@ func newBatch(ns *namespace, base *state) *batch {
 // then wait too, so that each resource's requests keep their order. A request
 // that fails or changes nothing is answered at once.
 func (b *batch) join(p *pending) bool {
-	if b.closed || len(b.outcomes) >= maxBatch || !b.free(p) {
+	full := len(b.members) > 0 && len(b.outcomes)+len(p.Changes) > maxBatch
+	if b.closed || full || !b.free(p) {
 		b.block(p)
 		return false
 	}

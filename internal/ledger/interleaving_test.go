@@ -455,7 +455,9 @@ func TestDeletedNamespaceIsNotRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		store.SetTag(system, "latest", deleted.Manifest.Digest)
-		store.RemoveTag(prefix+"/catalogs/team", "latest")
+		for _, tag := range []string{"latest", "r1", "r2"} {
+			store.RemoveTag(prefix+"/catalogs/team", tag)
+		}
 
 		p = start(t, store)
 		apply(t, p, "default", put("a", "small"))
@@ -528,5 +530,79 @@ func TestLostRevisionTagHidesNothing(t *testing.T) {
 		if got := sizes(t, p, "default"); len(got) != 2 {
 			t.Errorf("the namespace holds %v", got)
 		}
+	})
+}
+
+// After the registry stood still, the queue is full of requests whose callers
+// are about to leave, and more come all the time. Their leaving must not keep
+// the others from being committed.
+func TestCommitsGoOnAfterTheRegistryStoodStill(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		store := initialised(t)
+		p := start(t, store)
+		var still atomic.Bool
+		still.Store(true)
+		store.SetFault(func(op faulty.Op) faulty.Fault {
+			switch {
+			case still.Load() && op.Kind == faulty.Resolve:
+				return faulty.Timeout
+			case op.Repository == catalogRepo:
+				return faulty.Delay{For: 100 * time.Millisecond}
+			}
+			return nil
+		})
+		time.AfterFunc(10*time.Second, func() { still.Store(false) })
+		var late, succeeded atomic.Int64
+		for i := range 400 { // ten a second
+			go func() {
+				_, err := p.Apply(context.Background(), ledger.Request{Namespace: "default", Changes: []ledger.Change{put(fmt.Sprintf("r%d", i), "small")}})
+				if i >= 250 {
+					late.Add(1)
+					if err == nil {
+						succeeded.Add(1)
+					}
+				}
+			}()
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(10 * time.Second)
+		if late.Load() != 150 || succeeded.Load() < 140 {
+			t.Errorf("%d of %d requests succeeded after 15 s without a fault", succeeded.Load(), late.Load())
+		}
+		p.stop()
+		inspect(t, store)
+	})
+}
+
+// Another ledger claims the prefix just before the commit point: whether it has
+// seen the commit, nobody knows, and the tags are its to put.
+func TestSupersededAtTheCommitPoint(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		store := initialised(t)
+		p := start(t, store)
+		before := store.Count(faulty.PutTag)
+		store.SetFault(func(op faulty.Op) faulty.Fault {
+			if op.Kind == faulty.Commit && op.Repository == catalogRepo {
+				supersede(t, store)
+			}
+			return nil
+		})
+		_, err := p.Apply(context.Background(), ledger.Request{Namespace: "default", Changes: []ledger.Change{put("a", "small")}})
+		if code(err) != ledger.CodeOutcomeUnknown {
+			t.Errorf("answer: %v", err)
+		}
+		if code(p.Ready()) != ledger.CodeSuperseded || store.Count(faulty.PutTag) != before {
+			t.Errorf("%v, %d tags", p.Ready(), store.Count(faulty.PutTag)-before)
+		}
+		p.stop()
+		store.SetFault(nil)
+		p = start(t, store) // the commit stood first, so it counts
+		if got := sizes(t, p, "default"); len(got) != 1 {
+			t.Errorf("the namespace holds %v", got)
+		}
+		p.stop()
+		inspect(t, store)
 	})
 }

@@ -121,6 +121,9 @@ func TestStartDecidesAboutLatest(t *testing.T) {
 		"a child that lost resources without saying so": {code: ledger.CodeCorrupt, damage: func(t *testing.T, s *faulty.Store) {
 			forgeWith(t, s, "r1", 4, tagged(t, s, catalogRepo, "r3"), writer(t, s), late)
 		}},
+		"a child that is not later than its parent": {code: ledger.CodeCorrupt, damage: func(t *testing.T, s *faulty.Store) {
+			forge(t, s, 4, tagged(t, s, catalogRepo, "r3"), writer(t, s), "2000-01-01T00:00:16.000000Z")
+		}},
 		"a child of an ancestor": {want: 3, damage: func(t *testing.T, s *faulty.Store) {
 			forge(t, s, 2, tagged(t, s, catalogRepo, "r1"), "w1-00000000000000ab", late)
 		}},

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +20,8 @@ type namespace struct {
 	state   atomic.Pointer[state] // nil until it was read
 	problem atomic.Pointer[Error] // why writes are refused; nil when they are not
 	wake    chan struct{}
+
+	disturbed bool // the worker's own: the last batch was given up because callers left
 
 	mu            sync.Mutex
 	queue         []*pending
@@ -72,9 +73,6 @@ func (ns *namespace) load(ctx context.Context) error {
 	found, err := ns.chain.recover(ctx)
 	if err == nil && !found {
 		err = unreadable(registry.ErrNotFound)
-	}
-	if errors.Is(err, registry.ErrCorrupt) {
-		err = fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	ns.judge(err)
 	return err
@@ -196,6 +194,7 @@ func (ns *namespace) commit(ctx context.Context, b *batch) {
 	}
 	err = ns.chain.commit(ctx, prepare, p)
 	problem := ns.judge(err)
+	ns.disturbed = err != nil && ns.anyWithdrawn(b)
 	var unknown unknownError
 	switch {
 	case err == nil:
@@ -204,7 +203,7 @@ func (ns *namespace) commit(ctx context.Context, b *batch) {
 		b.answer(Result{}, fail(CodeOutcomeUnknown, err, "the registry has not confirmed the change; it may have been made, or may be made later; repeating the request is safe"))
 	case problem:
 		ns.refuseAll(ns.problem.Load())
-	case errors.Is(err, errAdopted), errors.Is(err, errWithdrawn), ns.anyWithdrawn(b):
+	case errors.Is(err, errAdopted), ns.disturbed:
 		// Formed again from the queue.
 	default:
 		b.answer(Result{}, fail(CodeRegistryUnavailable, err, "the registry did not take the change; nothing changed, try again"))

@@ -11,6 +11,7 @@ import (
 // guarded by the namespace's mutex.
 type pending struct {
 	Request
+	deadline time.Time // when its caller leaves, if nothing happens until then
 	outcomes []Outcome // set when it joined a batch
 	done     chan answer
 	answered bool                      // the worker's own note
@@ -39,7 +40,7 @@ func (p *pending) answer(r Result, err error) {
 
 // submit queues a prepared request and waits for its answer until deadline.
 func (ns *namespace) submit(ctx context.Context, r Request, deadline time.Time) (Result, error) {
-	p := &pending{Request: r, done: make(chan answer, 1)}
+	p := &pending{Request: r, deadline: deadline, done: make(chan answer, 1)}
 	if err := ns.enqueue(p); err != nil {
 		return Result{}, err
 	}
@@ -118,9 +119,27 @@ func (ns *namespace) collect() *batch {
 	if len(queue) == 0 {
 		return nil
 	}
+	if ns.disturbed {
+		// Callers of the last batch left while it was prepared. With those who
+		// leave next, this one would end likewise, and so on without an end.
+		if b := ns.form(queue, time.Now().Add(patience/2)); len(b.members) > 0 {
+			return b
+		}
+	}
+	return ns.form(queue, time.Time{})
+}
+
+// form makes a batch of those whose callers stay until then.
+func (ns *namespace) form(queue []*pending, until time.Time) *batch {
 	b := newBatch(ns, ns.state.Load())
 	for _, p := range queue {
-		b.join(p)
+		switch {
+		case p.answered:
+		case p.deadline.Before(until):
+			b.block(p)
+		default:
+			b.join(p)
+		}
 	}
 	return b
 }

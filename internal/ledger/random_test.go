@@ -316,7 +316,8 @@ func (c *client) write(i int) {
 		if !absent {
 			w.t.Errorf("%v, but none of %v may be absent: %v", err, want, c.may)
 		}
-	case answer == ledger.CodeRegistryUnavailable, answer == ledger.CodeNotReady, answer == ledger.CodeSuperseded:
+	case answer == ledger.CodeRegistryUnavailable, answer == ledger.CodeNotReady, answer == ledger.CodeSuperseded,
+		answer == ledger.CodeCorrupt: // as it looked to a start
 	default:
 		w.t.Errorf("unexpected answer: %v", err)
 	}

@@ -13,7 +13,7 @@ import (
 // completes the head's tags. It returns false if there is no revision at all.
 // Nothing is guessed: what contradicts itself is errDamaged or errForeign.
 func (c *chain) recover(ctx context.Context) (bool, error) {
-	a, err := get(ctx, c.reg, c.repo, artifact.Latest)
+	a, err := c.get(ctx, artifact.Latest)
 	if errors.Is(err, registry.ErrNotFound) {
 		switch d, err := resolve(ctx, c.reg, c.repo, artifact.RevisionTag(1)); {
 		case errors.Is(err, registry.ErrNotFound):
@@ -25,7 +25,7 @@ func (c *chain) recover(ctx context.Context) (bool, error) {
 		}
 	}
 	if err != nil {
-		return false, fmt.Errorf("reading latest of %s: %w", c.repo, err)
+		return false, err
 	}
 	found := a.Manifest.Digest
 	rev, err := c.unpack(a)
@@ -120,12 +120,25 @@ func (c *chain) follow(ctx context.Context, rev artifact.Revision) (artifact.Rev
 	}
 }
 
+// get reads what a tag names. Bytes that are not what their digest promises are
+// also errDamaged: another chain may be whole.
+func (c *chain) get(ctx context.Context, tag string) (registry.Artifact, error) {
+	a, err := get(ctx, c.reg, c.repo, tag)
+	if errors.Is(err, registry.ErrCorrupt) {
+		err = fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	if err != nil {
+		err = fmt.Errorf("reading %s of %s: %w", tag, c.repo, err)
+	}
+	return a, err
+}
+
 // revision reads revision n by its tag. registry.ErrNotFound if there is no
 // such tag, errDamaged if it names something else.
 func (c *chain) revision(ctx context.Context, n int64) (artifact.Revision, error) {
-	a, err := get(ctx, c.reg, c.repo, artifact.RevisionTag(n))
+	a, err := c.get(ctx, artifact.RevisionTag(n))
 	if err != nil {
-		return artifact.Revision{}, fmt.Errorf("reading r%d of %s: %w", n, c.repo, err)
+		return artifact.Revision{}, err
 	}
 	rev, err := c.unpack(a)
 	if err != nil {
