@@ -15,8 +15,10 @@ import (
 // RecordFormat is the format version that this code writes and reads.
 const RecordFormat = 1
 
-// MaxRecordBytes bounds a commit record.
-const MaxRecordBytes = 8 << 20
+// MaxRecordBytes bounds a commit record. The largest that the ledger writes has
+// two thousand changes (all resources of a full catalog replaced by others),
+// each with an actor and a reason whose every byte is escaped: 16 MB.
+const MaxRecordBytes = 32 << 20
 
 // ScopeSystem is the scope of the system catalog's records. A namespace's is
 // ScopeNamespace(name).
