@@ -134,13 +134,15 @@ func (c *creation) outcome(err error) error {
 // establish commits creating, the namespace's first revision and active, as
 // far as they are not there yet, and starts the namespace.
 func (l *Ledger) establish(ctx, prepare context.Context, name, actor string, begin func() error) (*namespace, error) {
-	if l.system.stateOf(name) != Active {
-		if err := l.system.set(ctx, prepare, name, Creating, actor, begin); err != nil {
-			return nil, err
-		}
+	if err := l.system.set(ctx, prepare, name, Creating, actor, begin); err != nil {
+		return nil, err
 	}
 	ns := l.known(name)
-	if err := ns.first(ctx, prepare, begin); err != nil {
+	if l.system.stateOf(name) == Active { // by an adopted commit: it must be there
+		if err := ns.load(prepare); err != nil {
+			return nil, err
+		}
+	} else if err := ns.first(ctx, prepare, begin); err != nil {
 		return nil, err
 	}
 	if err := l.system.set(ctx, prepare, name, Active, actor, begin); err != nil {

@@ -382,42 +382,50 @@ func TestSystemIsWatchedWhileItSettles(t *testing.T) {
 // namespace: it can be used.
 func TestNamespaceOfAnAdoptedCommitIsStarted(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T) {
-		store := initialised(t)
-		system := prefix + "/system"
-		p := start(t, store)
-		earlier := writer(t, store)
-		apply(t, p, "team", put("a", "small"))
-		p.stop()
-		first := tagged(t, store, system, "r1")
-		all, err := store.Raw().Get(context.Background(), system, "r3")
-		if err != nil {
-			t.Fatal(err)
-		}
-		late, err := artifact.Pack(artifact.TypeSystemConfig, artifact.Record{
-			Format: 1, Scope: artifact.ScopeSystem, Number: 2, Parent: first, Time: "2100-01-01T00:00:00.000000Z", Writer: earlier,
-			Changes: []artifact.RecordChange{{Operation: artifact.StateActive, Name: "team"}},
-		}, all.Blobs[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := store.Raw().Put(context.Background(), registry.Push{Repository: system, Artifact: late}); err != nil {
-			t.Fatal(err)
-		}
-		store.SetTag(system, "latest", first)
-		store.RemoveTag(system, "r2")
-		store.RemoveTag(system, "r3")
+	for found, wait := range map[string]time.Duration{"by a look": 2 * time.Minute, "by a creation": 0} {
+		t.Run(found, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T) {
+				store := initialised(t)
+				system := prefix + "/system"
+				p := start(t, store)
+				earlier := writer(t, store)
+				apply(t, p, "team", put("a", "small"))
+				p.stop()
+				first := tagged(t, store, system, "r1")
+				all, err := store.Raw().Get(context.Background(), system, "r3")
+				if err != nil {
+					t.Fatal(err)
+				}
+				late, err := artifact.Pack(artifact.TypeSystemConfig, artifact.Record{
+					Format: 1, Scope: artifact.ScopeSystem, Number: 2, Parent: first, Time: "2100-01-01T00:00:00.000000Z", Writer: earlier,
+					Changes: []artifact.RecordChange{{Operation: artifact.StateActive, Name: "team"}},
+				}, all.Blobs[1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := store.Raw().Put(context.Background(), registry.Push{Repository: system, Artifact: late}); err != nil {
+					t.Fatal(err)
+				}
+				store.SetTag(system, "latest", first)
+				store.RemoveTag(system, "r2")
+				store.RemoveTag(system, "r3")
 
-		p = start(t, store)
-		store.SetTag(system, "latest", late.Manifest.Digest)
-		time.Sleep(2 * time.Minute)
-		apply(t, p, "team", put("b", "small"))
-		if got := sizes(t, p, "team"); len(got) != 2 {
-			t.Errorf("team holds %v", got)
-		}
-		p.stop()
-		inspect(t, store)
-	})
+				p = start(t, store)
+				store.SetTag(system, "latest", late.Manifest.Digest)
+				time.Sleep(wait)
+				apply(t, p, "team", put("b", "small"))
+				if got := sizes(t, p, "team"); len(got) != 2 {
+					t.Errorf("team holds %v", got)
+				}
+				p.stop()
+				inspect(t, store)
+				if _, err := store.Raw().Resolve(context.Background(), system, "r3"); err == nil {
+					t.Error("the namespace was created again")
+				}
+			})
+		})
+	}
 }
 
 // What a deleted namespace left is not needed for a start.

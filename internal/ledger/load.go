@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -117,9 +118,8 @@ func (l *Ledger) loadNamespaces(ctx context.Context) error {
 	var g errgroup.Group
 	g.SetLimit(loadParallel)
 	for name, n := range l.system.content.Load().Namespaces {
-		ns := l.known(name)
 		switch {
-		case l.isRunning(ns): // since an earlier attempt
+		case l.isRunning(name): // since an earlier attempt
 		case State(n.State) == Creating:
 			g.Go(func() error {
 				_, err := l.establish(ctx, ctx, name, "", func() error { return nil })
@@ -131,7 +131,7 @@ func (l *Ledger) loadNamespaces(ctx context.Context) error {
 				return err
 			})
 		case State(n.State) == Active:
-			g.Go(func() error { return l.loadNamespace(ctx, ns) })
+			g.Go(func() error { return l.loadNamespace(ctx, l.known(name)) })
 		}
 	}
 	return g.Wait()
@@ -146,18 +146,15 @@ func (l *Ledger) loadNamespace(ctx context.Context, ns *namespace) error {
 }
 
 // startAdopted starts the namespaces that came with an adopted commit of the
-// system catalog.
+// system catalog. One that cannot be read is tried again at the next look.
 func (l *Ledger) startAdopted(ctx context.Context) {
 	for name, n := range l.system.content.Load().Namespaces {
-		l.mu.RLock()
-		_, touched := l.namespaces[name]
-		l.mu.RUnlock()
-		if touched || State(n.State) != Active {
+		if State(n.State) != Active || l.isRunning(name) {
 			continue
 		}
-		ns := l.known(name)
-		ns.load(ctx)
-		l.start(ns) // it is read again until that succeeds
+		if _, err := l.create(ctx, Request{Namespace: name}, time.Now().Add(patience)); err != nil {
+			l.o.Log.Warn("an adopted namespace cannot be started yet", "namespace", name, "error", err)
+		}
 	}
 }
 
@@ -174,10 +171,11 @@ func (l *Ledger) known(name string) *namespace {
 	return ns
 }
 
-func (l *Ledger) isRunning(ns *namespace) bool {
+func (l *Ledger) isRunning(name string) bool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return ns.running
+	ns := l.namespaces[name]
+	return ns != nil && ns.running
 }
 
 // start runs a namespace.

@@ -76,7 +76,7 @@ func (s *system) set(ctx, prepare context.Context, namespace string, to State, a
 }
 
 func (s *system) commit(ctx, prepare context.Context, namespace string, to State, actor string, begin func() error) error {
-	if s.stateOf(namespace) == to {
+	if now := s.stateOf(namespace); now == to || (to == Creating && now == Active) {
 		return nil
 	}
 	record := s.chain.record([]artifact.RecordChange{{Operation: string(to), Name: namespace, Actor: actor}})
