@@ -33,7 +33,7 @@ func TestKilledUnderLoad(t *testing.T) {
 	t.Run("embedded", func(t *testing.T) {
 		s := start(t, "")
 		killed(t, s, s.Host, load.Options{
-			Server: s, Namespaces: namespaces(6), Writers: 256, Writes: 200, Resources: 20, Kills: 100, Seed: 1,
+			Server: s, Namespaces: namespaces(6), Writers: 256, Writes: 100, Resources: 20, Kills: 60, Seed: 1,
 		})
 	})
 	t.Run("distribution", func(t *testing.T) {
