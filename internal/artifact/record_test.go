@@ -57,7 +57,7 @@ func TestEncodeRefusesAnIncompleteRecord(t *testing.T) {
 		"a writer, not UTF-8":   {func(r *artifact.Record) { r.Writer = "\xff" }, "must be UTF-8"},
 		"a scope, not UTF-8":    {func(r *artifact.Record) { r.Scope = "\xff" }, "must be UTF-8"},
 		"a version, not UTF-8":  {func(r *artifact.Record) { r.Changes[2].Before.Version = "\xff" }, "must be UTF-8"},
-		"more than is allowed":  {func(r *artifact.Record) { r.Changes[0].Reason = strings.Repeat("x", artifact.MaxRecordBytes) }, "at most 8388608 are allowed"},
+		"more than is allowed":  {func(r *artifact.Record) { r.Changes[0].Reason = strings.Repeat("x", artifact.MaxRecordBytes) }, "at most 33554432 are allowed"},
 		"a negative number":     {func(r *artifact.Record) { r.Number = -1 }, "are required"},
 		"a digest of no length": {func(r *artifact.Record) { r.Parent = digest.Digest("sha256:") }, "parent"},
 	} {
@@ -107,7 +107,7 @@ func TestParseRecordTakesNothingButTheCanonicalForm(t *testing.T) {
 		"an actor, not UTF-8": {replaced(`"Ada"`, "\"\xff\""), other},
 		"changes null":        {`{"formatVersion":1,"scope":"s","number":1,"time":"2026-08-01T12:02:02.000003Z","writer":"w","changes":null,"checkpoint":null}`, "are required"},
 		"a number's fraction": {replaced(`"number":7`, `"number":7.5`), "commit record:"},
-		"too large":           {good + strings.Repeat(" ", artifact.MaxRecordBytes), "at most 8388608 are allowed"},
+		"too large":           {good + strings.Repeat(" ", artifact.MaxRecordBytes), "at most 33554432 are allowed"},
 	} {
 		got, err := artifact.ParseRecord([]byte(c.data))
 		if err == nil || !reflect.DeepEqual(got, artifact.Record{}) || !strings.Contains(err.Error(), c.want) {
