@@ -256,15 +256,15 @@ func TestASupersededLedgerStopsEverywhere(t *testing.T) {
 					done <- err
 				}()
 				time.Sleep(5 * time.Second) // it is half-way
-				supersede(t, store)
-				p.Apply(context.Background(), ledger.Request{Namespace: "team", Changes: []ledger.Change{put("b", "small")}})
-				if code(p.Ready()) != ledger.CodeSuperseded {
-					t.Fatalf("it does not know: %v", p.Ready())
-				}
 				select {
 				case err := <-done:
 					t.Fatalf("the commit was over already: %v", err)
 				default:
+				}
+				supersede(t, store)
+				p.Apply(context.Background(), ledger.Request{Namespace: "team", Changes: []ledger.Change{put("b", "small")}})
+				if code(p.Ready()) != ledger.CodeSuperseded {
+					t.Fatalf("it does not know: %v", p.Ready())
 				}
 				synctest.Wait() // what was under way has ended
 				before := store.Count(writes...)
@@ -612,5 +612,79 @@ func TestSupersededAtTheCommitPoint(t *testing.T) {
 		}
 		p.stop()
 		inspect(t, store)
+	})
+}
+
+// A ledger that was superseded while its attempt was not answered makes no
+// other one.
+func TestSupersededBeforeARepetition(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		store := initialised(t)
+		p := start(t, store)
+		attempts := 0
+		store.SetFault(func(op faulty.Op) faulty.Fault {
+			if op.Kind == faulty.Commit && op.Repository == catalogRepo {
+				attempts++
+				supersede(t, store)
+				return faulty.NotStored
+			}
+			return nil
+		})
+		_, err := p.Apply(context.Background(), ledger.Request{Namespace: "default", Changes: []ledger.Change{put("a", "small")}})
+		if code(err) != ledger.CodeOutcomeUnknown {
+			t.Errorf("answer: %v", err)
+		}
+		p.stop()
+		if attempts != 1 {
+			t.Errorf("%d attempts", attempts)
+		}
+	})
+}
+
+// A ledger that is superseded while it starts completes no tags.
+func TestSupersededAtAStart(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		store := interrupted(t)
+		store.SetFault(once(func(op faulty.Op) faulty.Fault {
+			if op.Kind == faulty.Get && op.Repository == catalogRepo {
+				supersede(t, store)
+				return faulty.Delay{For: time.Millisecond}
+			}
+			return nil
+		}))
+		p := launch(t, store)
+		time.Sleep(time.Minute)
+		if code(p.Ready()) != ledger.CodeSuperseded {
+			t.Errorf("Ready: %v", p.Ready())
+		}
+		if _, err := store.Raw().Resolve(context.Background(), catalogRepo, "r3"); err == nil {
+			t.Error("it tagged the revision that it found")
+		}
+	})
+}
+
+// A push that hangs holds the namespace up no longer than its caller waits.
+func TestAHangingPushEndsWithItsCaller(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		store := initialised(t)
+		store.SetTimeout(0)
+		p := start(t, store)
+		store.SetFault(once(func(op faulty.Op) faulty.Fault {
+			if op.Kind == faulty.PutBlob {
+				return faulty.Timeout
+			}
+			return nil
+		}))
+		if _, err := p.Apply(context.Background(), ledger.Request{Namespace: "default", Changes: []ledger.Change{put("a", "small")}}); code(err) != ledger.CodeRegistryUnavailable {
+			t.Errorf("answer: %v", err)
+		}
+		apply(t, p, "default", put("b", "small"))
+		p.stop()
+		if live := inspect(t, store)["default"]; len(live) != 1 {
+			t.Errorf("the namespace holds %v", live)
+		}
 	})
 }

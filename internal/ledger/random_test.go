@@ -253,7 +253,7 @@ type client struct {
 }
 
 func (c *client) run() {
-	for i := range 20 {
+	for i := range 14 {
 		c.write(i)
 		time.Sleep(c.w.seconds(3))
 	}
