@@ -12,6 +12,8 @@ import (
 	"gitops-squared.io/gsq/internal/registry"
 )
 
+const titleClaim = "writer.json"
+
 // Claim says which ledger holds the prefix.
 type Claim struct {
 	ID   string `json:"id"`   // ClaimID of time and a random part
@@ -50,7 +52,7 @@ func (c Claim) Pack() (registry.Artifact, error) {
 	return pack(ocispec.Manifest{
 		ArtifactType: TypeWriter,
 		Config:       config.Descriptor(),
-		Layers:       []ocispec.Descriptor{layer.Descriptor()},
+		Layers:       []ocispec.Descriptor{titled(layer, titleClaim)},
 	}, config, layer), nil
 }
 

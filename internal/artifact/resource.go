@@ -63,14 +63,21 @@ func resourceArtifact(ref intent.Ref, v intent.Version, data []byte, deleted boo
 	}
 	config := emptyConfig()
 	layer := registry.NewBlob(TypeResourceYAML, data)
-	described := layer.Descriptor()
-	described.Annotations = marks(map[string]string{ocispec.AnnotationTitle: titleResource})
+	described := titled(layer, titleResource)
+	described.Annotations = marks(described.Annotations)
 	return pack(ocispec.Manifest{
 		ArtifactType: TypeResource,
 		Config:       config.Descriptor(),
 		Layers:       []ocispec.Descriptor{described},
 		Annotations:  marks(map[string]string{ocispec.AnnotationCreated: intent.FormatTime(v.Time())}),
 	}, config, layer)
+}
+
+// titled describes a layer that clients keep as a file of that name.
+func titled(layer registry.Blob, title string) ocispec.Descriptor {
+	d := layer.Descriptor()
+	d.Annotations = map[string]string{ocispec.AnnotationTitle: title}
+	return d
 }
 
 // emptyConfig is the config of artifacts that have none (OCI image

@@ -16,6 +16,12 @@ type Revision struct {
 	Manifest registry.Manifest
 }
 
+// The names under which clients such as oras keep the layers.
+const (
+	titleCatalog = "catalog.tar.gz"
+	titleSystem  = "system.json"
+)
+
 // Pack returns the artifact of a revision with this record and layer.
 // configType is TypeFluxConfig for catalogs, TypeSystemConfig for the system
 // catalog.
@@ -24,10 +30,14 @@ func Pack(configType string, record Record, layer registry.Blob) (registry.Artif
 	if err != nil {
 		return registry.Artifact{}, err
 	}
+	title := titleCatalog
+	if configType == TypeSystemConfig {
+		title = titleSystem
+	}
 	config := registry.NewBlob(configType, data)
 	return pack(ocispec.Manifest{
 		Config: config.Descriptor(),
-		Layers: []ocispec.Descriptor{layer.Descriptor()},
+		Layers: []ocispec.Descriptor{titled(layer, title)},
 		Annotations: map[string]string{
 			ocispec.AnnotationCreated:  record.Time,
 			ocispec.AnnotationRevision: RevisionTag(record.Number),
