@@ -41,7 +41,6 @@ type chain struct {
 	head      head
 	tags      []registry.Tag // of the head, still to be put
 	settledAt time.Time      // by then, no unanswered write can land any more
-	offered   bool           // a child of head was offered, its outcome unknown
 }
 
 // head is the last committed revision; number 0 means that there is none.
@@ -148,7 +147,7 @@ func (c *chain) commit(ctx, prepare context.Context, p proposal) error {
 // become makes h the head. Its revision tag comes first among the tags: it is
 // the second witness of the commit.
 func (c *chain) become(h head, tags []registry.Tag) {
-	c.head, c.offered = h, false
+	c.head = h
 	c.tags = append([]registry.Tag{c.revisionTag(h.number, h.manifest)}, tags...)
 }
 
@@ -172,12 +171,12 @@ func (c *chain) offer(ctx context.Context, pushes []registry.Push, m registry.Ma
 		if err != nil && !registry.Settled(err) {
 			// A late request of ours can land until the settle time is over,
 			// so from now on only these bytes may be offered for this number.
-			unanswered, c.offered = true, true
+			unanswered = true
 			c.settledAt = time.Now().Add(settle)
 		}
 		if err == nil {
 			// Answered, but it counts only if the claim still stood.
-			c.offered, unanswered = true, true
+			unanswered = true
 			if err = c.claim.check(ctx); err == nil {
 				return nil
 			}
@@ -230,7 +229,7 @@ func (c *chain) lookFor(ctx context.Context, pushes []registry.Push, m registry.
 	if err != nil {
 		return false, err
 	}
-	if v != behind {
+	if v != behind { // a child, too: our own was offered first
 		return false, fmt.Errorf("latest of %s is %s: %w", c.repo, d, errForeign)
 	}
 	return false, nil

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"gitops-squared.io/gsq/internal/artifact"
 	"gitops-squared.io/gsq/internal/intent"
 	"gitops-squared.io/gsq/internal/ledger"
@@ -679,6 +681,78 @@ func TestAHangingPushEndsWithItsCaller(t *testing.T) {
 			return nil
 		}))
 		if _, err := p.Apply(context.Background(), ledger.Request{Namespace: "default", Changes: []ledger.Change{put("a", "small")}}); code(err) != ledger.CodeRegistryUnavailable {
+			t.Errorf("answer: %v", err)
+		}
+		apply(t, p, "default", put("b", "small"))
+		p.stop()
+		if live := inspect(t, store)["default"]; len(live) != 1 {
+			t.Errorf("the namespace holds %v", live)
+		}
+	})
+}
+
+// An earlier ledger's commit that appears after we offered a child of our own
+// is not adopted: ours may have been seen.
+func TestAChildAfterOurOwnIsForeign(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		store := initialised(t)
+		p := start(t, store)
+		earlier := writer(t, store)
+		head := apply(t, p, "default", put("a", "small")).Revision
+		p.stop()
+		p = start(t, store)
+		store.SetFault(once(func(op faulty.Op) faulty.Fault {
+			if op.Kind == faulty.Commit && op.Repository == catalogRepo {
+				forge(t, store, 3, head.Digest, earlier, "2100-01-01T00:00:00.000000Z")
+				return faulty.NotStored
+			}
+			return nil
+		}))
+		if _, err := p.Apply(context.Background(), ledger.Request{Namespace: "default", Changes: []ledger.Change{put("b", "small")}}); code(err) != ledger.CodeOutcomeUnknown {
+			t.Errorf("answer: %v", err)
+		}
+		if _, err := p.Apply(context.Background(), ledger.Request{Namespace: "default", Changes: []ledger.Change{put("c", "small")}}); code(err) != ledger.CodeForeignWriter {
+			t.Errorf("the next one: %v", err)
+		}
+		store.SetTag(catalogRepo, "latest", head.Digest)
+		time.Sleep(time.Minute)
+		if got := sizes(t, p, "default"); len(got) != 2 || got["b"] == "" {
+			t.Errorf("the namespace holds %v", got)
+		}
+		p.stop()
+		inspect(t, store)
+	})
+}
+
+// unheeding is a registry that answers although its caller has gone.
+type unheeding struct {
+	registry.Registry
+	answered func(repo, reference string)
+}
+
+func (u unheeding) Resolve(ctx context.Context, repo, reference string) (ocispec.Descriptor, error) {
+	d, err := u.Registry.Resolve(ctx, repo, reference)
+	u.answered(repo, reference)
+	return d, err
+}
+
+// A caller that leaves at the last moment before the commit point is told that
+// nothing changed, and nothing does.
+func TestWithdrawnJustBeforeTheCommitPoint(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		store := initialised(t)
+		ctx, cancel := context.WithCancel(context.Background())
+		var armed atomic.Bool
+		p := start(t, unheeding{store, func(repo, reference string) {
+			if repo == catalogRepo && reference == "r1" && armed.Swap(false) {
+				cancel()
+				synctest.Wait()
+			}
+		}})
+		armed.Store(true)
+		if _, err := p.Apply(ctx, ledger.Request{Namespace: "default", Changes: []ledger.Change{put("a", "small")}}); code(err) != ledger.CodeRegistryUnavailable {
 			t.Errorf("answer: %v", err)
 		}
 		apply(t, p, "default", put("b", "small"))

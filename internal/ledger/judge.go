@@ -166,7 +166,7 @@ func (c *chain) classify(ctx context.Context, d digest.Digest) (verdict, artifac
 		if known && (r.Writer == c.claim.id || c.claim.earlier(r.Writer)) {
 			return behind, rev, nil
 		}
-	case r.Number == c.head.number+1 && r.Parent == c.head.manifest.Digest && !c.offered && c.claim.earlier(r.Writer):
+	case r.Number == c.head.number+1 && r.Parent == c.head.manifest.Digest && c.claim.earlier(r.Writer):
 		return child, rev, nil
 	}
 	return foreign, rev, nil

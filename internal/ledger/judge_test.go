@@ -53,6 +53,20 @@ func forgeWith(t *testing.T, store *faulty.Store, content string, number int64, 
 	return a.Manifest.Digest
 }
 
+// record returns the commit record of a revision of the default namespace.
+func record(t *testing.T, store *faulty.Store, tag string) artifact.Record {
+	t.Helper()
+	a, err := store.Raw().Get(context.Background(), catalogRepo, tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rev, err := artifact.Unpack(artifact.TypeFluxConfig, artifact.TypeFluxContent, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rev.Record
+}
+
 func writer(t *testing.T, store *faulty.Store) string {
 	t.Helper()
 	a, err := store.Raw().Get(context.Background(), prefix+"/writer", "latest")
@@ -122,7 +136,12 @@ func TestStartDecidesAboutLatest(t *testing.T) {
 			forgeWith(t, s, "r1", 4, tagged(t, s, catalogRepo, "r3"), writer(t, s), late)
 		}},
 		"a child that is not later than its parent": {code: ledger.CodeCorrupt, damage: func(t *testing.T, s *faulty.Store) {
-			forge(t, s, 4, tagged(t, s, catalogRepo, "r3"), writer(t, s), "2000-01-01T00:00:16.000000Z")
+			forge(t, s, 4, tagged(t, s, catalogRepo, "r3"), writer(t, s), record(t, s, "r3").Time)
+		}},
+		"a revision tag that names a child of another one": {code: ledger.CodeCorrupt, damage: func(t *testing.T, s *faulty.Store) {
+			head := tagged(t, s, catalogRepo, "latest")
+			s.SetTag(catalogRepo, "r4", forge(t, s, 4, tagged(t, s, catalogRepo, "r2"), writer(t, s), late))
+			s.SetTag(catalogRepo, "latest", head)
 		}},
 		"a child of an ancestor": {want: 3, damage: func(t *testing.T, s *faulty.Store) {
 			forge(t, s, 2, tagged(t, s, catalogRepo, "r1"), "w1-00000000000000ab", late)
