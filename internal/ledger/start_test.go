@@ -187,3 +187,42 @@ func TestFreshEmbeddedRegistryInitialisesItself(t *testing.T) {
 		inspect(t, store)
 	})
 }
+
+// Where something must be, "not found" is a failure to read, never emptiness.
+func TestNotFoundIsAReadFailure(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		store := initialised(t)
+		p := start(t, store)
+		head := apply(t, p, "default", put("a", "small")).Revision
+		apply(t, p, "team", put("a", "small"))
+		store.RemoveTag(catalogRepo, "latest")
+		before := store.Count(faulty.Commit)
+		if _, err := p.Apply(context.Background(), ledger.Request{Namespace: "default", Changes: []ledger.Change{put("b", "small")}}); code(err) != ledger.CodeRegistryUnavailable {
+			t.Errorf("a write without a latest: %v", err)
+		}
+		if store.Count(faulty.Commit) != before {
+			t.Error("it put latest")
+		}
+		store.SetTag(catalogRepo, "latest", head.Digest)
+		apply(t, p, "default", put("b", "small"))
+		p.stop()
+
+		head2 := tagged(t, store, prefix+"/catalogs/team", "latest")
+		first := tagged(t, store, prefix+"/catalogs/team", "r1")
+		for _, tag := range []string{"latest", "r1", "r2"} {
+			store.RemoveTag(prefix+"/catalogs/team", tag)
+		}
+		p = launch(t, store)
+		time.Sleep(time.Minute)
+		if code(p.Ready()) != ledger.CodeNotReady {
+			t.Errorf("Ready, without the catalog of an active namespace: %v", p.Ready())
+		}
+		store.SetTag(prefix+"/catalogs/team", "r1", first)
+		store.SetTag(prefix+"/catalogs/team", "r2", head2)
+		store.SetTag(prefix+"/catalogs/team", "latest", head2)
+		awaitReady(t, p)
+		p.stop()
+		inspect(t, store)
+	})
+}
