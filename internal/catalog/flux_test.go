@@ -205,8 +205,7 @@ func awkwardNames() []string {
 }
 
 func awkwardRegions() []string {
-	regions := awkwardNames()
-	for _, s := range []string{
+	regions := append(awkwardNames(), []string{
 		"'", `"`, `'"'"`, `\`, `\n`, `C:\new`, "#", "a #b", "a# b", ": ", "a: b", "a:b", ":", "- a", "-", "?", "? a", "~", "!", "!!str a", "&a", "*a",
 		"%TAG", "@", "`", "|", ">", "|-\n  a", "{", "{}", "[]", "[a", ",", "<<", "=", ".", "..", "...", "---", "--- a", "\n---\nkind: Secret\n", "\n...\n",
 		" a", "a ", "  ", " ", "\ta", "a\t", "a\tb", "\n", "\n\n", "a\n", "\na", "a\nb", "a\n\nb\n\n", "  a\n b", "a\r\nb", "\r", "a\rb",
@@ -216,9 +215,7 @@ func awkwardRegions() []string {
 		"2001-12-14t21:59:43.10-05:00", "2001-12-14 21:59:43", "True", "TRUE", "Null", "NULL", "Yes", "NO", "On", "OFF", "Y",
 		"${region}", "$(region)", "{{ .Region }}", "$patch: delete", "<script>&amp;",
 		strings.Repeat("a", 253), strings.Repeat("ü", 253), strings.Repeat("🇪", 253), strings.Repeat(" ", 253), strings.Repeat("a ", 126), strings.Repeat("\n", 253), strings.Repeat("word ", 50) + "end",
-	} {
-		regions = append(regions, s)
-	}
+	}...)
 	slices.Sort(regions)
 	return slices.Compact(regions)
 }
