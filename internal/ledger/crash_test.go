@@ -97,7 +97,8 @@ func differs(request faulty.Op, first bool, fault crashFault, then string) bool 
 	case read && fault.first != faulty.Timeout && fault.late:
 		return false // a read stores nothing
 	case then == "busy":
-		return fault.late && !read // something can land later
+		_, late := fault.first.(faulty.StoredLate) // a tag can move back
+		return late && (request.Kind == faulty.Commit || request.Kind == faulty.PutTag)
 	}
 	return true
 }
