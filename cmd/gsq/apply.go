@@ -65,28 +65,13 @@ mention. Deleting everything, or more than half, needs --confirm.`,
 }
 
 func runApply(ctx context.Context, p process, o applyOptions) error {
-	if err := o.input.required(); err != nil {
-		return err
-	}
-	c, err := o.connection.connect()
+	c, steps, err := prepare(p, o.input, o.scope, o.connection, o.reason)
 	if err != nil {
 		return err
 	}
-	groups, err := o.input.groups(p, o.scope)
-	if err != nil {
-		return err
-	}
-	if len(groups[0].Declarations) == 0 && !(o.Prune && o.Confirm) {
+	if len(steps[0].request.Resources) == 0 && !(o.Prune && o.Confirm) {
 		return withHint(fmt.Errorf("the input declares nothing; nothing was sent"),
 			"to delete every resource of namespace %s, add --prune --confirm", o.scope.namespace)
-	}
-	var steps []step
-	for _, group := range groups {
-		request := api.ApplyRequest{Reason: o.reason}
-		for _, d := range group.Declarations {
-			request.Resources = append(request.Resources, api.ApplyResource{Name: d.Name, Spec: d.Spec})
-		}
-		steps = append(steps, step{group: group, request: request})
 	}
 	return applySteps(ctx, c, steps, o.ApplyOptions, p.Out, o.output.value)
 }
@@ -95,6 +80,31 @@ func runApply(ctx context.Context, p process, o applyOptions) error {
 type step struct {
 	group   manifest.Group
 	request api.ApplyRequest
+}
+
+// prepare connects and reads the input: one step for each of its namespaces,
+// and at least one.
+func prepare(p process, in input, sc scope, cn connection, reason string) (*client.Client, []step, error) {
+	if err := in.required(); err != nil {
+		return nil, nil, err
+	}
+	c, err := cn.connect()
+	if err != nil {
+		return nil, nil, err
+	}
+	groups, err := in.groups(p, sc)
+	if err != nil {
+		return nil, nil, err
+	}
+	var steps []step
+	for _, group := range groups {
+		request := api.ApplyRequest{Reason: reason}
+		for _, d := range group.Declarations {
+			request.Resources = append(request.Resources, api.ApplyResource{Name: d.Name, Spec: d.Spec})
+		}
+		steps = append(steps, step{group: group, request: request})
+	}
+	return c, steps, nil
 }
 
 func (s step) send(ctx context.Context, c *client.Client, o client.ApplyOptions) (*api.ApplyResponse, error) {

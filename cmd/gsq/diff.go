@@ -47,26 +47,15 @@ would change, 3 when something would, 1 on an error.`,
 }
 
 func runDiff(ctx context.Context, p process, o diffOptions) error {
-	if err := o.input.required(); err != nil {
-		return err
-	}
-	c, err := o.connection.connect()
+	c, steps, err := prepare(p, o.input, o.scope, o.connection, "")
 	if err != nil {
 		return err
 	}
-	groups, err := o.input.groups(p, o.scope)
-	if err != nil {
-		return err
-	}
-	if len(groups[0].Declarations) == 0 && !o.prune {
+	if len(steps[0].request.Resources) == 0 && !o.prune {
 		return fmt.Errorf("the input declares nothing; nothing was sent")
 	}
 	var answers []*api.ApplyResponse
-	for _, group := range groups {
-		s := step{group: group}
-		for _, d := range group.Declarations {
-			s.request.Resources = append(s.request.Resources, api.ApplyResource{Name: d.Name, Spec: d.Spec})
-		}
+	for _, s := range steps {
 		// The guard is for those who delete; whoever looks may see it all.
 		answer, err := s.send(ctx, c, client.ApplyOptions{DryRun: true, Prune: o.prune, Confirm: true})
 		if err != nil {
