@@ -102,6 +102,11 @@ type Namespace struct {
 	Resources int
 	// Problem says why the namespace refuses writes; empty when it does not.
 	Problem string
+
+	// Waiting is how many requests are not answered yet, those of the commit
+	// under way included; the oldest came at WaitingSince (zero if there is none).
+	Waiting      int
+	WaitingSince time.Time
 }
 
 // State of a namespace.

@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"gitops-squared.io/gsq/internal/artifact"
 	"gitops-squared.io/gsq/internal/intent"
@@ -18,6 +19,7 @@ const maxBatch = 1000
 type batch struct {
 	ns      *namespace
 	base    *state
+	formed  time.Time // when it was begun
 	members []*pending
 	touched map[string]bool // names that a member changes or relies on
 	blocked map[string]bool // names of requests that have to wait for the next batch
@@ -32,7 +34,7 @@ type batch struct {
 }
 
 func newBatch(ns *namespace, base *state) *batch {
-	return &batch{ns: ns, base: base, touched: map[string]bool{}, blocked: map[string]bool{}, resources: len(base.Entries), bytes: base.bytes}
+	return &batch{ns: ns, base: base, formed: time.Now(), touched: map[string]bool{}, blocked: map[string]bool{}, resources: len(base.Entries), bytes: base.bytes}
 }
 
 // join takes a request into the batch if it can. It returns false if the

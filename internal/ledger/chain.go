@@ -21,6 +21,7 @@ type chain struct {
 	claim      *claim
 	stamps     *stamps
 	log        *slog.Logger
+	observer   Observer
 	repo       string
 	scope      string
 	configType string
@@ -112,6 +113,7 @@ func (c *chain) record(changes []artifact.RecordChange) artifact.Record {
 // with all tags put. An unknownError means that it may be committed, now or
 // later; every other error means that nothing changed.
 func (c *chain) commit(ctx, prepare context.Context, p proposal) error {
+	begun := time.Now()
 	a, err := artifact.Pack(c.configType, p.record, p.layer)
 	if err != nil {
 		return err
@@ -120,16 +122,22 @@ func (c *chain) commit(ctx, prepare context.Context, p proposal) error {
 	if err := c.settleDown(prepare); err != nil {
 		return err
 	}
-	if err := c.push(prepare, pushes, c.progress); err != nil {
+	err = c.push(prepare, pushes, c.progress)
+	begun = c.spent(PhasePush, begun)
+	if err != nil {
 		return fmt.Errorf("pushing revision %d: %w", p.record.Number, err)
 	}
-	if err := c.check(prepare); err != nil {
+	err = c.check(prepare)
+	begun = c.spent(PhaseCheck, begun)
+	if err != nil {
 		return err
 	}
 	if err := p.begin(); err != nil {
 		return err
 	}
-	if err := c.offer(ctx, pushes, a.Manifest); err != nil {
+	err = c.offer(ctx, pushes, a.Manifest)
+	begun = c.spent(PhaseOffer, begun)
+	if err != nil {
 		return err
 	}
 	stamp, err := p.record.Stamp()
@@ -138,7 +146,9 @@ func (c *chain) commit(ctx, prepare context.Context, p proposal) error {
 	}
 	c.become(head{number: p.record.Number, manifest: a.Manifest, time: stamp}, p.tags)
 	p.publish()
-	if err := c.finishTags(ctx); err != nil {
+	err = c.finishTags(ctx)
+	c.spent(PhaseTags, begun)
+	if err != nil {
 		return unknownError{err}
 	}
 	return nil
@@ -189,6 +199,7 @@ func (c *chain) offer(ctx context.Context, pushes []registry.Push, m registry.Ma
 				c.log.Warn("commit not confirmed, repeating", "repository", c.repo, "manifest", m.Digest, "error", err)
 			}
 			c.report(err)
+			c.observer.Repaired(RepairRepeated)
 			if err := pause.wait(ctx); err != nil {
 				return unknownError{err}
 			}

@@ -49,6 +49,7 @@ func (c *chain) check(ctx context.Context) error {
 	switch {
 	case errors.Is(err, registry.ErrNotFound):
 		// The tag was lost, the revision was not.
+		c.observer.Repaired(RepairTagged)
 		c.tags = []registry.Tag{c.revisionTag(c.head.number, c.head.manifest)}
 		return c.completeTags(ctx)
 	case err != nil:
@@ -107,6 +108,7 @@ func (c *chain) judge(ctx context.Context, d digest.Digest) error {
 			return err
 		}
 		acc.publish()
+		c.observer.Repaired(RepairAdopted)
 		return errors.Join(errAdopted, c.completeTags(ctx))
 	}
 	return fmt.Errorf("latest of %s is %s, which this ledger did not write: %w", c.repo, d, errForeign)
@@ -197,6 +199,7 @@ func (c *chain) putForward(ctx context.Context) error {
 		}
 		return fmt.Errorf("putting latest of %s forward: %w", c.repo, err)
 	}
+	c.observer.Repaired(RepairPutForward)
 	return c.claim.check(ctx)
 }
 

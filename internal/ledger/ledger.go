@@ -40,6 +40,8 @@ type Options struct {
 
 	Now func() time.Time // the wall clock for versions; default time.Now
 	Log *slog.Logger     // default slog.Default()
+
+	Observer Observer // may be nil
 }
 
 func (o Options) complete() (Options, error) {
@@ -60,6 +62,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.Observer == nil {
+		o.Observer = unobserved{}
 	}
 	return o, nil
 }
@@ -173,7 +178,15 @@ func (l *Ledger) Ping(ctx context.Context) error {
 // Apply performs a request. It returns when the outcome is durable, or known
 // not to happen, or (CodeOutcomeUnknown) within five seconds.
 func (l *Ledger) Apply(ctx context.Context, r Request) (Result, error) {
-	deadline := time.Now().Add(patience)
+	start := time.Now()
+	result, err := l.apply(ctx, r, start.Add(patience))
+	if !r.DryRun {
+		l.o.Observer.Answered(time.Since(start), codeOf(err))
+	}
+	return result, err
+}
+
+func (l *Ledger) apply(ctx context.Context, r Request, deadline time.Time) (Result, error) {
 	if err := prepare(l.o.Schema, &r); err != nil {
 		return Result{}, err
 	}
@@ -286,6 +299,7 @@ func (l *Ledger) Namespaces() ([]Namespace, error) {
 			if p := ns.problem.Load(); p != nil {
 				n.Problem = p.Error()
 			}
+			n.Waiting, n.WaitingSince = ns.waiting()
 		}
 		out = append(out, n)
 	}

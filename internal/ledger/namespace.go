@@ -37,7 +37,7 @@ var errWithdrawn = errors.New("a caller withdrew its request")
 func newNamespace(l *Ledger, claim *claim, name string) *namespace {
 	ns := &namespace{name: name, l: l, wake: make(chan struct{}, 1)}
 	ns.chain = &chain{
-		reg: guarded{l.o.Registry, claim}, claim: claim, stamps: &l.stamps, log: l.o.Log,
+		reg: guarded{l.o.Registry, claim}, claim: claim, stamps: &l.stamps, log: l.o.Log, observer: l.o.Observer,
 		repo: l.layout.Catalog(name), scope: artifact.ScopeNamespace(name),
 		configType: artifact.TypeFluxConfig, layerType: artifact.TypeFluxContent,
 		accept: ns.accept, report: func(err error) { ns.judge(err) }, progress: ns.progress,
@@ -178,7 +178,11 @@ func (ns *namespace) look(ctx context.Context) {
 // commit performs a batch and answers its requests. Those that have to be
 // judged again stay in the queue.
 func (ns *namespace) commit(ctx context.Context, b *batch) {
+	for _, p := range b.members {
+		ns.l.o.Observer.Spent(PhaseWait, b.formed.Sub(p.arrived))
+	}
 	p, next, err := b.build()
+	ns.chain.spent(PhaseBuild, b.formed)
 	if err != nil {
 		b.answer(Result{}, fail(CodeCorrupt, err, "the catalog of namespace %s cannot be built; nothing changed", ns.name))
 		return
@@ -198,6 +202,7 @@ func (ns *namespace) commit(ctx context.Context, b *batch) {
 	var unknown unknownError
 	switch {
 	case err == nil:
+		ns.l.o.Observer.Committed(len(b.members), len(b.changes))
 		b.answer(Result{Revision: next.Revision}, nil)
 	case errors.As(err, &unknown):
 		b.answer(Result{}, fail(CodeOutcomeUnknown, err, "the registry has not confirmed the change; it may have been made, or may be made later; repeating the request is safe"))

@@ -11,10 +11,11 @@ import (
 // guarded by the namespace's mutex.
 type pending struct {
 	Request
+	arrived  time.Time
 	deadline time.Time // when its caller leaves, if nothing happens until then
 	outcomes []Outcome // set when it joined a batch
 	done     chan answer
-	answered bool                      // the worker's own note
+	answered atomic.Bool               // set by the worker alone
 	progress atomic.Pointer[time.Time] // when the registry last took a part of it
 	phase    phase
 }
@@ -35,12 +36,12 @@ const (
 // answer is given once, by the worker; the caller may have left.
 func (p *pending) answer(r Result, err error) {
 	p.done <- answer{r, err}
-	p.answered = true
+	p.answered.Store(true)
 }
 
 // submit queues a prepared request and waits for its answer until deadline.
 func (ns *namespace) submit(ctx context.Context, r Request, deadline time.Time) (Result, error) {
-	p := &pending{Request: r, deadline: deadline, done: make(chan answer, 1)}
+	p := &pending{Request: r, arrived: time.Now(), deadline: deadline, done: make(chan answer, 1)}
 	if err := ns.enqueue(p); err != nil {
 		return Result{}, err
 	}
@@ -113,7 +114,7 @@ func (ns *namespace) withdraw(p *pending) bool {
 // the queue until they are answered.
 func (ns *namespace) collect() *batch {
 	ns.mu.Lock()
-	ns.queue = keep(ns.queue, func(p *pending) bool { return !p.answered })
+	ns.queue = keep(ns.queue, func(p *pending) bool { return !p.answered.Load() })
 	queue := append([]*pending(nil), ns.queue...)
 	ns.mu.Unlock()
 	if len(queue) == 0 {
@@ -134,7 +135,7 @@ func (ns *namespace) form(queue []*pending, until time.Time) *batch {
 	b := newBatch(ns, ns.state.Load())
 	for _, p := range queue {
 		switch {
-		case p.answered:
+		case p.answered.Load():
 		case p.deadline.Before(until):
 			b.block(p)
 		default:
@@ -199,6 +200,23 @@ func (ns *namespace) anyWithdrawn(b *batch) bool {
 	return false
 }
 
+// waiting returns how many requests are not answered yet, and when the oldest
+// of them came.
+func (ns *namespace) waiting() (int, time.Time) {
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	n, since := 0, time.Time{}
+	for _, p := range ns.queue {
+		if p.answered.Load() {
+			continue
+		}
+		if n++; n == 1 {
+			since = p.arrived // the queue is in the order of arrival
+		}
+	}
+	return n, since
+}
+
 // refuseAll answers everything in the queue that has not begun.
 func (ns *namespace) refuseAll(err error) {
 	ns.mu.Lock()
@@ -206,7 +224,7 @@ func (ns *namespace) refuseAll(err error) {
 	ns.queue = nil
 	ns.mu.Unlock()
 	for _, p := range queue {
-		if !p.answered {
+		if !p.answered.Load() {
 			p.answer(Result{}, err)
 		}
 	}

@@ -25,7 +25,7 @@ type system struct {
 func newSystem(l *Ledger, claim *claim) *system {
 	s := &system{turn: make(chan struct{}, 1), log: l.o.Log.Warn}
 	s.chain = &chain{
-		reg: guarded{l.o.Registry, claim}, claim: claim, stamps: &l.stamps, log: l.o.Log,
+		reg: guarded{l.o.Registry, claim}, claim: claim, stamps: &l.stamps, log: l.o.Log, observer: l.o.Observer,
 		repo: l.layout.System(), scope: artifact.ScopeSystem,
 		configType: artifact.TypeSystemConfig, layerType: artifact.TypeSystem,
 		accept: s.accept, report: func(error) {}, progress: func() {},
