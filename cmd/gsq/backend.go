@@ -38,18 +38,22 @@ func openBackend(c *settings, log *slog.Logger) (*backend, error) {
 	if err != nil {
 		return nil, err
 	}
+	durability, err := c.durability(external)
+	if err != nil {
+		return nil, err
+	}
 	if external {
 		return connectBackend(c, address, certificates, log)
 	}
-	return openEmbedded(c, log)
+	return openEmbedded(c, durability, log)
 }
 
-func openEmbedded(c *settings, log *slog.Logger) (*backend, error) {
+func openEmbedded(c *settings, durability embedded.Durability, log *slog.Logger) (*backend, error) {
 	data := c.get(settingData)
 	if data.value == "" {
 		return nil, usagef("there is no folder for the embedded registry, because neither XDG_STATE_HOME nor HOME is set; name one with --data")
 	}
-	store, err := embedded.Open(embedded.Options{Folder: filepath.Join(data.value, "registry"), Log: log})
+	store, err := embedded.Open(embedded.Options{Folder: filepath.Join(data.value, "registry"), Durability: durability, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("the embedded registry in %s (%s): %w", data.value, data.origin(c.file), err)
 	}
@@ -57,7 +61,10 @@ func openEmbedded(c *settings, log *slog.Logger) (*backend, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the embedded registry in %s: %w", data.value, err), store.Close())
 	}
-	log.Info("registry opened", "kind", "embedded", "data", data.value, "new", !initialised)
+	log.Info("registry opened", "kind", "embedded", "data", data.value, "durability", string(durability), "new", !initialised)
+	if durability == embedded.DurabilityNone {
+		log.Warn("--durability none: what is acknowledged survives the end of this process, but not the loss of power")
+	}
 	return &backend{
 		registry: store, exclusive: true, fresh: !initialised, insecure: true,
 		handler: store.Handler(embedded.HandlerOptions{ReservedPrefix: c.get(settingPrefix).value}),

@@ -12,18 +12,21 @@ import (
 	"strconv"
 	"strings"
 
+	"gitops-squared.io/gsq/internal/registry/embedded"
 	"gitops-squared.io/gsq/internal/registry/remote"
 )
 
 // The names of the server's settings.
 const (
-	settingListen     = "listen"
-	settingRegistry   = "registry"
-	settingRegistryCA = "registry-ca"
-	settingData       = "data"
-	settingPrefix     = "prefix"
-	settingLogFormat  = "log-format"
-	settingLogLevel   = "log-level"
+	settingListen      = "listen"
+	settingRegistry    = "registry"
+	settingRegistryCA  = "registry-ca"
+	settingData        = "data"
+	settingDurability  = "durability"
+	settingPrefix      = "prefix"
+	settingLogFormat   = "log-format"
+	settingLogLevel    = "log-level"
+	settingDebugListen = "debug-listen"
 )
 
 // serverSettings are all of them, as configuration files have them.
@@ -37,12 +40,16 @@ func serverSettings(data string) []*setting {
 			usage: "PEM file with certificates to trust for the external registry, besides the system's"},
 		{name: settingData, value: data,
 			usage: "folder of the embedded registry"},
+		{name: settingDurability, value: string(embedded.DurabilityCommit), check: oneOf(string(embedded.DurabilityCommit), string(embedded.DurabilityNone)),
+			usage: "commit or none: whether the embedded registry waits until a write survives the loss of power"},
 		{name: settingPrefix, value: "gitops-squared", check: checkPrefix,
 			usage: "what the names of all repositories begin with"},
 		{name: settingLogFormat, value: "text", check: oneOf("text", "json"),
 			usage: "text or json"},
 		{name: settingLogLevel, value: "info", check: oneOf("debug", "info", "warn", "error"),
 			usage: "debug, info, warn or error"},
+		{name: settingDebugListen, check: checkDebugListen,
+			usage: "address to serve Go's profiles on, host:port; empty means nowhere"},
 	}
 }
 
@@ -110,6 +117,15 @@ func (c *settings) certificates(a remote.Address) ([]byte, error) {
 	return pem, nil
 }
 
+// durability reads --durability. An external registry decides that itself.
+func (c *settings) durability(external bool) (embedded.Durability, error) {
+	s := c.get(settingDurability)
+	if external && s.source != fromDefault {
+		return "", usagef("%s: it is a setting of the embedded registry; how durable an external one is, it decides itself", s.origin(c.file))
+	}
+	return embedded.Durability(s.value), nil
+}
+
 // newLog returns the log that --log-format and --log-level describe.
 func (c *settings) newLog(w io.Writer) *slog.Logger {
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
@@ -138,6 +154,14 @@ func checkListen(address string) error {
 		return fmt.Errorf("%q has no port between 0 and 65535", address)
 	}
 	return nil
+}
+
+// checkDebugListen takes an empty address, too: it switches profiles off.
+func checkDebugListen(address string) error {
+	if address == "" {
+		return nil
+	}
+	return checkListen(address)
 }
 
 // repositoryName is what the OCI distribution specification 1.1, section

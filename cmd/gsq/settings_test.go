@@ -35,10 +35,12 @@ func writeFile(t *testing.T, text string) string {
 // valuesOf gives every setting of the server five different valid values.
 func valuesOf(name string) (flag, variable, contract, file string) {
 	switch name {
-	case settingListen:
+	case settingListen, settingDebugListen:
 		return "flag:1", "variable:2", "contract:3", "file:4"
 	case settingLogFormat:
 		return "json", "json", "", "json"
+	case settingDurability:
+		return "none", "none", "", "none"
 	case settingLogLevel:
 		return "debug", "warn", "", "error"
 	}
@@ -154,8 +156,10 @@ func TestWhatIsWrongWithSettings(t *testing.T) {
 		{nil, []string{"--listen=localhost:"}, []string{"--listen", "port"}},
 		{nil, []string{"--listen="}, []string{"--listen"}},
 		{[]string{"LISTEN_ADDR=nonsense"}, nil, []string{"LISTEN_ADDR"}},
+		{nil, []string{"--debug-listen=6060"}, []string{"--debug-listen", "host:port"}},
 		{[]string{"GSQ_LOG_LEVEL=loud"}, nil, []string{"GSQ_LOG_LEVEL", `"loud"`, "debug, info, warn, error"}},
 		{nil, []string{"--log-format=xml"}, []string{"--log-format", "text, json"}},
+		{nil, []string{"--durability=some"}, []string{"--durability", "commit, none", `"some"`}},
 		{nil, []string{"--prefix=UPPER"}, []string{"--prefix"}},
 		{nil, []string{"--prefix=a/"}, []string{"--prefix"}},
 		{nil, []string{"--prefix="}, []string{"--prefix"}},

@@ -177,13 +177,21 @@ func (s *Store) writeTemporary(ctx context.Context, data []byte) (path string, e
 		}
 	}
 	if err == nil {
-		err = f.Sync()
+		err = s.syncBlob(f)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		s.discard(path)
 		return "", fmt.Errorf("%w: write blob: %w", registry.ErrUnavailable, err)
 	}
 	return path, nil
+}
+
+// syncBlob makes a blob's file durable, unless writes do not wait for that.
+func (s *Store) syncBlob(f vfs.File) error {
+	if !s.waits() {
+		return nil
+	}
+	return f.Sync()
 }
 
 // discard removes a temporary file. What stays is removed by the next Open.
@@ -202,6 +210,9 @@ func (s *Store) adopt(files map[digest.Digest]string) error {
 			return fmt.Errorf("%w: store blob: %w", registry.ErrUnavailable, err)
 		}
 		algorithms[d.Algorithm()] = true
+	}
+	if !s.waits() {
+		return nil
 	}
 	for algorithm := range algorithms {
 		if err := syncFolder(s.fs, s.fs.PathJoin(s.folder, blobsName, algorithm.String())); err != nil {

@@ -25,6 +25,8 @@ type Options struct {
 	// Tests pass a file system in memory.
 	FS vfs.FS
 
+	Durability Durability // default DurabilityCommit
+
 	Log *slog.Logger // default slog.Default()
 
 	// Fatal is called, at least once, when a write to storage failed so that
@@ -45,6 +47,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.MaxUploadBytes < 0 || o.MaxUploads < 0 || o.UploadIdle < 0 {
 		return o, fmt.Errorf("embedded registry: the limits of uploads must not be negative")
+	}
+	if o.Durability == "" {
+		o.Durability = DurabilityCommit
+	}
+	if err := o.Durability.check(); err != nil {
+		return o, err
 	}
 	if o.FS == nil {
 		o.FS = vfs.Default

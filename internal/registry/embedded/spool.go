@@ -88,7 +88,7 @@ func (p *spool) store(ctx context.Context, repo string, d digest.Digest) error {
 			return w.addBlob(repo, registry.Blob{Digest: d, Data: data})
 		})
 	}
-	err = errors.Join(p.file.Sync(), p.file.Close())
+	err = errors.Join(p.s.syncBlob(p.file), p.file.Close())
 	p.file = nil
 	if err != nil {
 		return fmt.Errorf("%w: write blob: %w", registry.ErrUnavailable, err)
