@@ -70,6 +70,11 @@ func runServe(ctx context.Context, p process, config *settings, log *slog.Logger
 		return fmt.Errorf("%s: %w", config.get(settingListen).origin(config.file), err)
 	}
 	defer listener.Close()
+	stopDebug, err := serveDebug(config, log)
+	if err != nil {
+		return err
+	}
+	defer stopDebug()
 	back, err := openBackend(config, log)
 	if err != nil {
 		return err

@@ -29,10 +29,11 @@ func TestServerScripts(t *testing.T) {
 			return endQuickly(env)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve":   scriptServe,
-			"end":     scriptEnd,
-			"request": scriptRequest,
-			"exits":   exits,
+			"serve":        scriptServe,
+			"debugaddress": scriptDebugAddress,
+			"end":          scriptEnd,
+			"request":      scriptRequest,
+			"exits":        exits,
 		},
 	})
 }
