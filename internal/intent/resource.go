@@ -75,6 +75,15 @@ func (r Resource) Manifest() ([]byte, error) {
 	if !r.Version.valid() || !r.Created.valid() {
 		return nil, fmt.Errorf("manifest of %s: version and creation time are required", r.Ref)
 	}
+	if r.isPlain() {
+		var buffer [512]byte
+		return r.bounded(bytes.Clone(r.appendPlain(buffer[:0])))
+	}
+	return r.marshal()
+}
+
+// marshal is Manifest by the YAML library, for any text.
+func (r Resource) marshal() ([]byte, error) {
 	for _, s := range []string{r.Namespace, r.Name, r.Spec.Type, r.Spec.Size, r.Spec.Region} {
 		if at, bad := unwritable(s); bad {
 			return nil, fmt.Errorf("manifest of %s: %q: what stands at byte %d is not a character that YAML can hold", r.Ref, s, at)
@@ -97,6 +106,10 @@ func (r Resource) Manifest() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("manifest of %s: %w", r.Ref, err)
 	}
+	return r.bounded(data)
+}
+
+func (r Resource) bounded(data []byte) ([]byte, error) {
 	if len(data) > MaxManifestBytes {
 		return nil, fmt.Errorf("manifest of %s has %d bytes, at most %d are allowed", r.Ref, len(data), MaxManifestBytes)
 	}
@@ -110,6 +123,14 @@ func Parse(data []byte) (Resource, error) {
 	if len(data) > MaxManifestBytes {
 		return Resource{}, fmt.Errorf("manifest has %d bytes, at most %d are allowed", len(data), MaxManifestBytes)
 	}
+	if r, ok := parsePlain(data); ok {
+		return r, nil
+	}
+	return parse(data)
+}
+
+// parse is Parse by the YAML library, for any text.
+func parse(data []byte) (Resource, error) {
 	var m manifest
 	if err := yaml.UnmarshalStrict(data, &m); err != nil {
 		return Resource{}, fmt.Errorf("manifest: %w", err)

@@ -23,6 +23,7 @@ type Schema struct {
 	spec       *v1.JSONSchemaProps
 	structural *structuralschema.Structural
 	validator  validation.SchemaValidator
+	known      completions
 }
 
 // Fault is one thing wrong with a declaration.
@@ -66,6 +67,9 @@ func NewSchema(definition []byte) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("custom resource definition %s: %w", crd.Name, err)
 	}
+	if len(root.Properties["metadata"].Properties) > 0 {
+		return nil, fmt.Errorf("custom resource definition %s: its schema judges metadata; only specs are judged here", crd.Name)
+	}
 	spec, ok := root.Properties["spec"]
 	if !ok {
 		return nil, fmt.Errorf("custom resource definition %s: no spec in its schema", crd.Name)
@@ -81,6 +85,20 @@ func (s *Schema) Spec() *v1.JSONSchemaProps { return s.spec }
 // defaults filled in. The error is Invalid, with every fault: names that are
 // not DNS-1123 labels and whatever the API server would refuse.
 func (s *Schema) Complete(ref Ref, spec Spec) (Spec, error) {
+	if IsLabel(ref.Name) && IsLabel(ref.Namespace) {
+		// The schema judges the spec alone, so what it once accepted stands.
+		if complete, ok := s.known.find(spec); ok {
+			return complete, nil
+		}
+	}
+	complete, err := s.complete(ref, spec)
+	if err == nil {
+		s.known.add(spec, complete)
+	}
+	return complete, err
+}
+
+func (s *Schema) complete(ref Ref, spec Spec) (Spec, error) {
 	var faults Invalid
 	for _, msg := range utilvalidation.IsDNS1123Label(ref.Name) {
 		faults = append(faults, Fault{Pointer: "/name", Detail: msg})
@@ -126,9 +144,19 @@ func notText(spec Spec) Invalid {
 	return faults
 }
 
-// IsLabel reports whether s is a DNS-1123 label, the form that the names of
-// resources and namespaces must have.
-func IsLabel(s string) bool { return len(utilvalidation.IsDNS1123Label(s)) == 0 }
+// IsLabel reports whether s is a DNS-1123 label (RFC 1123, section 2.1, in lower
+// case), the form that the names of resources and namespaces must have.
+func IsLabel(s string) bool {
+	if s == "" || len(s) > utilvalidation.DNS1123LabelMaxLength || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
 
 // ValidateNamespace returns Invalid unless the name is a DNS-1123 label.
 func ValidateNamespace(name string) error {
