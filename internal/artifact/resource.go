@@ -3,6 +3,7 @@ package artifact
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -52,6 +53,17 @@ func Tombstone(ref intent.Ref, v intent.Version) (registry.Artifact, error) {
 }
 
 func resourceArtifact(ref intent.Ref, v intent.Version, data []byte, deleted bool) registry.Artifact {
+	config, layer := emptyConfig(), registry.NewBlob(TypeResourceYAML, data)
+	var manifest []byte
+	if !deleted && intent.IsLabel(ref.Namespace) && intent.IsLabel(ref.Name) {
+		manifest = labelled(ref, v, layer)
+	} else {
+		manifest = encode(resourceManifest(ref, v, config, layer, deleted))
+	}
+	return registry.Artifact{Manifest: registry.NewManifest(ocispec.MediaTypeImageManifest, manifest), Blobs: []registry.Blob{config, layer}}
+}
+
+func resourceManifest(ref intent.Ref, v intent.Version, config, layer registry.Blob, deleted bool) ocispec.Manifest {
 	marks := func(more map[string]string) map[string]string {
 		more[AnnotationName] = ref.Name
 		more[AnnotationNamespace] = ref.Namespace
@@ -61,16 +73,25 @@ func resourceArtifact(ref intent.Ref, v intent.Version, data []byte, deleted boo
 		}
 		return more
 	}
-	config := emptyConfig()
-	layer := registry.NewBlob(TypeResourceYAML, data)
 	described := titled(layer, titleResource)
 	described.Annotations = marks(described.Annotations)
-	return pack(ocispec.Manifest{
+	return ocispec.Manifest{
 		ArtifactType: TypeResource,
 		Config:       config.Descriptor(),
 		Layers:       []ocispec.Descriptor{described},
 		Annotations:  marks(map[string]string{ocispec.AnnotationCreated: intent.FormatTime(v.Time())}),
-	}, config, layer)
+	}
+}
+
+// labelled is resourceManifest, encoded, for names that JSON writes as they
+// are; so are versions, times and digests. There is one for each write, and for
+// each resource at a start.
+func labelled(ref intent.Ref, v intent.Version, layer registry.Blob) []byte {
+	marks := `"` + AnnotationName + `":"` + ref.Name + `","` + AnnotationNamespace + `":"` + ref.Namespace + `","` + AnnotationVersion + `":"` + v.String() + `","`
+	return []byte(`{"schemaVersion":2,"mediaType":"` + ocispec.MediaTypeImageManifest + `","artifactType":"` + TypeResource +
+		`","config":{"mediaType":"` + ocispec.MediaTypeEmptyJSON + `","digest":"` + emptyDigest + `","size":2},"layers":[{"mediaType":"` + TypeResourceYAML +
+		`","digest":"` + string(layer.Digest) + `","size":` + strconv.Itoa(len(layer.Data)) + `,"annotations":{` + marks + ocispec.AnnotationTitle + `":"` + titleResource +
+		`"}}],"annotations":{` + marks + ocispec.AnnotationCreated + `":"` + intent.FormatTime(v.Time()) + `"}}`)
 }
 
 // titled describes a layer that clients keep as a file of that name.
@@ -83,17 +104,24 @@ func titled(layer registry.Blob, title string) ocispec.Descriptor {
 // emptyConfig is the config of artifacts that have none (OCI image
 // specification 1.1, "Guidance for an empty descriptor").
 func emptyConfig() registry.Blob {
-	return registry.NewBlob(ocispec.MediaTypeEmptyJSON, ocispec.DescriptorEmptyJSON.Data)
+	return registry.Blob{MediaType: ocispec.MediaTypeEmptyJSON, Digest: emptyDigest, Data: []byte("{}")}
 }
 
-// pack adds what every manifest has and encodes it. encoding/json sorts map
-// keys, so the same manifest always has the same bytes.
+const emptyDigest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+
+// pack makes an artifact of a manifest and its blobs.
 func pack(m ocispec.Manifest, blobs ...registry.Blob) registry.Artifact {
+	return registry.Artifact{Manifest: registry.NewManifest(ocispec.MediaTypeImageManifest, encode(m)), Blobs: blobs}
+}
+
+// encode adds what every manifest has. encoding/json sorts map keys, so the
+// same manifest always has the same bytes.
+func encode(m ocispec.Manifest) []byte {
 	m.Versioned = specs.Versioned{SchemaVersion: 2}
 	m.MediaType = ocispec.MediaTypeImageManifest
 	data, err := json.Marshal(m)
 	if err != nil {
 		panic("artifact: a manifest of strings and numbers must encode: " + err.Error())
 	}
-	return registry.Artifact{Manifest: registry.NewManifest(m.MediaType, data), Blobs: blobs}
+	return data
 }
