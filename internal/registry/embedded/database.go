@@ -23,15 +23,16 @@ const (
 	memTableBytes = 32 << 20
 )
 
-func databaseOptions(fs vfs.FS, log *slog.Logger, fatal func(error), create bool) *pebble.Options {
+func (s *Store) databaseOptions(fs vfs.FS, create bool) *pebble.Options {
+	log := s.log
 	o := &pebble.Options{
 		FS:                 fs,
 		FormatMajorVersion: databaseFormat,
 		ErrorIfNotExists:   !create,
 		CacheSize:          cacheBytes,
-		MemTableSize:       memTableBytes,
+		MemTableSize:       s.options.memTableBytes,
 		MaxOpenFiles:       500,
-		Logger:             databaseLog{log: log, fatal: fatal},
+		Logger:             databaseLog{log: log, fatal: s.fail},
 		EventListener:      &pebble.EventListener{},
 	}
 	o.EventListener.BackgroundError = func(err error) {
@@ -47,8 +48,12 @@ func databaseOptions(fs vfs.FS, log *slog.Logger, fatal func(error), create bool
 	return o
 }
 
-func openDatabase(fs vfs.FS, folder string, create bool, log *slog.Logger, fatal func(error)) (*pebble.DB, error) {
-	db, err := pebble.Open(fs.PathJoin(folder, databaseName), databaseOptions(fs, log, fatal, create))
+func (s *Store) openDatabase(create bool) (*pebble.DB, error) {
+	fs := s.fs
+	if !s.waits() {
+		fs = unsyncedLogs{fs}
+	}
+	db, err := pebble.Open(fs.PathJoin(s.folder, databaseName), s.databaseOptions(fs, create))
 	if err == nil {
 		return db, nil
 	}

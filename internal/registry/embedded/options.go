@@ -39,6 +39,8 @@ type Options struct {
 	MaxUploadBytes int64         // one blob pushed over HTTP; default DefaultMaxUploadBytes
 	MaxUploads     int           // upload sessions open at a time; default DefaultMaxUploads
 	UploadIdle     time.Duration // after which a session without progress is dropped; default DefaultUploadIdle
+
+	memTableBytes uint64 // of the database; tests make it small
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -69,6 +71,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.MaxUploadBytes == 0 {
 		o.MaxUploadBytes = DefaultMaxUploadBytes
+	}
+	if o.memTableBytes == 0 {
+		o.memTableBytes = memTableBytes
 	}
 	if o.MaxUploads == 0 {
 		o.MaxUploads = DefaultMaxUploads

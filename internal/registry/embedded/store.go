@@ -87,11 +87,7 @@ func (s *Store) load() error {
 	if err := errors.Join(checkParts(s.fs, s.folder), clearUploads(s.fs, s.folder)); err != nil {
 		return fmt.Errorf("%s: %w", s.folder, err)
 	}
-	databaseFS := s.fs
-	if !s.waits() {
-		databaseFS = unsyncedLogs{s.fs}
-	}
-	if s.db, err = openDatabase(databaseFS, s.folder, format == 0, s.log, s.fail); err != nil {
+	if s.db, err = s.openDatabase(format == 0); err != nil {
 		return fmt.Errorf("%s: %w", s.folder, err)
 	}
 	if format == 0 {
