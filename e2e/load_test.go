@@ -26,7 +26,7 @@ func TestKilledUnderLoad(t *testing.T) {
 	fill(t, s, "load-a", 600)
 	loadAndCheck(t, host, load.Options{
 		Server: s, Namespaces: []string{"default", "load-a", "load-b", "load-c"},
-		Writers: 64, Writes: 50, Resources: 8, Kills: 12, Seed: 1,
+		Writers: 64, Writes: 40, Resources: 8, Kills: 30, Seed: 1,
 	})
 }
 
@@ -56,7 +56,7 @@ func loadAndCheck(t *testing.T, host string, o load.Options) {
 	awaitReady(t, o.Server)
 	began := time.Now()
 	h := readHistory(t, host)
-	if err := report.Check(h); err != nil {
+	if err := load.Check(h, report); err != nil {
 		t.Error(err)
 	}
 	for namespace, n := range h.Namespaces {

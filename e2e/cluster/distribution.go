@@ -99,7 +99,17 @@ http: {addr: %q}
 // Stop ends the registry; its artifacts stay. Stopping twice is not an error.
 func (d *Distribution) Stop() error { return d.supervisor.stop() }
 
-// Restart starts it again after Stop, at the same address with the same
+// Kill ends the registry with SIGKILL, whatever it is doing.
+func (d *Distribution) Kill() error {
+	// The pid is ours as long as done is open: it was not waited for.
+	if err := d.process.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill a registry: %w", err)
+	}
+	<-d.process.done
+	return d.supervisor.stop()
+}
+
+// Restart starts it again after Stop or Kill, at the same address with the same
 // artifacts.
 func (d *Distribution) Restart(ctx context.Context) error {
 	if err := d.start(ctx, d.supervisor.dir); err != nil {

@@ -121,6 +121,13 @@ func (s *Server) Kill() error {
 // Terminate asks the server to end (SIGTERM) and returns at once.
 func (s *Server) Terminate() error { return s.current().cmd.Process.Signal(syscall.SIGTERM) }
 
+// Pause freezes the server (SIGSTOP): it takes connections and does nothing
+// until Resume.
+func (s *Server) Pause() error { return s.current().cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume ends a Pause.
+func (s *Server) Resume() error { return s.current().cmd.Process.Signal(syscall.SIGCONT) }
+
 // Wait waits until the server ended by itself, and returns its exit code, -1
 // for a signal. After timeout it kills it and returns an error.
 func (s *Server) Wait(timeout time.Duration) (int, error) {

@@ -9,15 +9,19 @@ import (
 	"gitops-squared.io/gsq/internal/intent"
 )
 
-// Check compares what the writers were told with what the registry holds. The
-// error joins every fault: an acknowledged write whose version is not in the
-// history byte for byte and at its place, a resource that is not in a state
-// that is possible, a version that nobody asked for, an apply that happened in
-// parts, a change of a
-// resource that was there before and is no writer's.
-func (r *Report) Check(h *history.History) error {
+// Check compares what the writers of all loads on the same namespaces were told
+// with what the registry holds. The error joins every fault: an acknowledged
+// write whose version is not in the history byte for byte and at its place, a
+// resource that is not in a state that is possible, a version that nobody asked
+// for, an apply that happened in parts, a change of a resource that was there
+// before and is no writer's.
+func Check(h *history.History, reports ...*Report) error {
+	var writers []*writer
+	for _, r := range reports {
+		writers = append(writers, r.writers...)
+	}
 	told := map[string]bool{} // versions that an answer said to have made
-	for _, w := range r.writers {
+	for _, w := range writers {
 		for _, a := range w.attempts {
 			for _, m := range a.made {
 				told[m.version] = told[m.version] || !m.unchanged
@@ -26,7 +30,7 @@ func (r *Report) Check(h *history.History) error {
 	}
 	var faults []error
 	owned := map[string]map[string]bool{}
-	for _, w := range r.writers {
+	for _, w := range writers {
 		if owned[w.namespace] == nil {
 			owned[w.namespace] = map[string]bool{}
 		}

@@ -69,7 +69,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 			if last := c.changes[len(c.changes)-1]; !last.Deleted() {
 				n.Live["r"] = last.Resource
 			}
-			err := (&Report{writers: []*writer{w}}).Check(&history.History{Namespaces: map[string]*history.Namespace{"n": n}})
+			err := Check(&history.History{Namespaces: map[string]*history.Namespace{"n": n}}, &Report{writers: []*writer{w}})
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("Check = %v, want %q", err, c.want)
 			}
@@ -105,7 +105,7 @@ func TestCheckFindsATornApply(t *testing.T) {
 				}
 			}
 			w.record(a)
-			err := (&Report{writers: []*writer{w}}).Check(&history.History{Namespaces: map[string]*history.Namespace{"n": n}})
+			err := Check(&history.History{Namespaces: map[string]*history.Namespace{"n": n}}, &Report{writers: []*writer{w}})
 			if (err != nil) != c.torn {
 				t.Errorf("Check = %v, torn: %t", err, c.torn)
 			}

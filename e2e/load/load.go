@@ -17,84 +17,121 @@ import (
 
 // Options say how much load there is.
 type Options struct {
-	Server     *gsq.Server // started and ready
-	Namespaces []string    // writers are spread over them
-	Writers    int
-	Writes     int // of each writer
-	Resources  int // that each writer owns
-	Kills      int // SIGKILLs, spread evenly over the writes
+	Server     *gsq.Server   // started and ready
+	Fallback   *gsq.Server   // where a caller goes who is told that Server is superseded; nil: nowhere else
+	Name       string        // begins the names of the resources: loads on the same namespaces need different ones
+	Namespaces []string      // writers are spread over them
+	Writers    int           //
+	Writes     int           // of each writer, unless the load is stopped before
+	Resources  int           // that each writer owns
+	Pause      time.Duration // of each writer, before each write but its first
+	Kills      int           // SIGKILLs, spread evenly over the writes; only for Run
 	Seed       uint64
+}
+
+// Load is a load that runs. Its methods may be called concurrently.
+type Load struct {
+	started      time.Time
+	writers      []*writer
+	faults       []error // of each writer, once it ended
+	finished     atomic.Int64
+	acknowledged atomic.Int64
+	cancel       context.CancelCauseFunc
+	stopping     chan struct{}
+	stop         sync.Once
+	ended        chan struct{} // closed when every writer ended
+}
+
+// Start starts a load. It ends when every writer is done, with Stop, or with
+// ctx.
+func Start(ctx context.Context, o Options) *Load {
+	ctx, cancel := context.WithCancelCause(ctx)
+	l := &Load{started: time.Now(), cancel: cancel, faults: make([]error, o.Writers), stopping: make(chan struct{}), ended: make(chan struct{})}
+	var wait sync.WaitGroup
+	for i := range o.Writers {
+		w := newWriter(o, i, l)
+		l.writers = append(l.writers, w)
+		wait.Go(func() { l.faults[i] = w.run(ctx) })
+	}
+	go func() {
+		wait.Wait()
+		cancel(nil)
+		close(l.ended)
+	}()
+	return l
+}
+
+// Acknowledged is how many writes were answered 2xx so far.
+func (l *Load) Acknowledged() int { return int(l.acknowledged.Load()) }
+
+// Stop lets every writer end when its present write has an outcome, and
+// returns at once. A write that is refused is then not tried again.
+func (l *Load) Stop() { l.stop.Do(func() { close(l.stopping) }) }
+
+// Wait waits until every writer ended. The error joins every answer that must
+// not be given; what is wrong in the registry afterwards is for Check.
+func (l *Load) Wait() (*Report, error) {
+	<-l.ended
+	report := &Report{Elapsed: time.Since(l.started), writers: l.writers}
+	for _, w := range l.writers {
+		report.Acknowledged += w.acknowledged
+		report.Unknown += w.unknown
+		report.Missing += w.missing
+		report.Refused += w.refused
+		report.Superseded += w.superseded
+		report.Slowest = max(report.Slowest, w.slowest)
+	}
+	return report, errors.Join(l.faults...)
 }
 
 // Report is what happened.
 type Report struct {
-	Acknowledged int // writes that were answered 2xx
-	Unknown      int // writes whose answer never came, or was outcome-unknown
-	Missing      int // deletes that were answered "not found", as was right
-	Refused      int // answers that nothing changed, each followed by another try
-	Kills        int
+	Acknowledged int           // writes that were answered 2xx
+	Unknown      int           // writes whose answer never came, or was outcome-unknown
+	Missing      int           // deletes that were answered "not found", as was right
+	Refused      int           // answers that nothing changed, each followed by another try
+	Superseded   int           // those of them that said that another server is the writer
+	Kills        int           //
+	Slowest      time.Duration // the longest time that an answer to a write took
 	Elapsed      time.Duration
 
 	writers []*writer
 }
 
 func (r *Report) String() string {
-	return fmt.Sprintf("%d writes acknowledged, %d with an unknown outcome, %d deletes of nothing, %d refusals repeated; %d kills; %.1f s (%.0f writes/s)",
-		r.Acknowledged, r.Unknown, r.Missing, r.Refused, r.Kills, r.Elapsed.Seconds(), float64(r.Acknowledged)/r.Elapsed.Seconds())
+	return fmt.Sprintf("%d writes acknowledged, %d with an unknown outcome, %d deletes of nothing, %d refusals repeated (%d superseded); %d kills; slowest answer %.1f s; %.1f s (%.0f writes/s)",
+		r.Acknowledged, r.Unknown, r.Missing, r.Refused, r.Superseded, r.Kills, r.Slowest.Seconds(), r.Elapsed.Seconds(), float64(r.Acknowledged)/r.Elapsed.Seconds())
 }
 
-// Run writes until every writer is done, and leaves the server running. The
-// error joins every answer that must not be given; what is wrong in the
-// registry afterwards is for Check.
+// Run is Start and Wait, with the server killed and started again meanwhile.
+// It leaves the server running.
 func Run(ctx context.Context, o Options) (*Report, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	report := &Report{}
-	started := time.Now()
-	var finished atomic.Int64
-	var wait sync.WaitGroup
-	faults := make([]error, o.Writers+1)
-	for i := range o.Writers {
-		w := newWriter(o, i, &finished)
-		report.writers = append(report.writers, w)
-		wait.Go(func() { faults[i] = w.run(ctx) })
+	l := Start(ctx, o)
+	kills, fault := killer{o, l}.run(ctx)
+	if fault != nil {
+		l.cancel(fault) // there may be no server any more
 	}
-	written := make(chan struct{})
-	go func() {
-		wait.Wait()
-		close(written)
-	}()
-	report.Kills, faults[o.Writers] = killer{o, &finished}.run(ctx, written)
-	if faults[o.Writers] != nil {
-		cancel(faults[o.Writers]) // there may be no server any more
-	}
-	<-written
-	report.Elapsed = time.Since(started)
-	for _, w := range report.writers {
-		report.Acknowledged += w.acknowledged
-		report.Unknown += w.unknown
-		report.Missing += w.missing
-		report.Refused += w.refused
-	}
-	return report, errors.Join(faults...)
+	report, err := l.Wait()
+	report.Kills = kills
+	return report, errors.Join(err, fault)
 }
 
 // killer kills the server whenever another share of the writes is finished.
 type killer struct {
-	o        Options
-	finished *atomic.Int64
+	o    Options
+	load *Load
 }
 
-func (k killer) run(ctx context.Context, written <-chan struct{}) (int, error) {
+func (k killer) run(ctx context.Context) (int, error) {
 	random := rand.New(rand.NewPCG(k.o.Seed, 0))
 	total := k.o.Writers * k.o.Writes
 	for kills := 0; kills < k.o.Kills; {
 		due := int64(total * (kills + 1) / (k.o.Kills + 1))
-		for k.finished.Load() < due {
+		for k.load.finished.Load() < due {
 			select {
 			case <-ctx.Done():
 				return kills, context.Cause(ctx)
-			case <-written:
+			case <-k.load.ended:
 				return kills, fmt.Errorf("all writes were finished after %d of %d kills", kills, k.o.Kills)
 			case <-time.After(time.Millisecond):
 			}

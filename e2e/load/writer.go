@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"gitops-squared.io/gsq/api"
@@ -22,11 +21,18 @@ type writer struct {
 	writes    int
 	random    *rand.Rand
 	resources []*resource
-	finished  *atomic.Int64 // of all writers
+	fallback  *gsq.Server
+	pause     time.Duration
+	load      *Load
 
-	attempts                                []*attempt
-	acknowledged, unknown, missing, refused int
+	attempts                                            []*attempt
+	acknowledged, unknown, missing, refused, superseded int
+	slowest                                             time.Duration
 }
+
+// errStopped says that the load was stopped while a write had no outcome, and
+// that it did not happen.
+var errStopped = errors.New("stopped")
 
 // retryPause is how long a writer waits after a refusal.
 const retryPause = 50 * time.Millisecond
@@ -34,24 +40,30 @@ const retryPause = 50 * time.Millisecond
 // answerTimeout is far above the server's own bound on an answer.
 const answerTimeout = 30 * time.Second
 
-func newWriter(o Options, id int, finished *atomic.Int64) *writer {
+func newWriter(o Options, id int, l *Load) *writer {
 	w := &writer{
 		id: id, namespace: o.Namespaces[id%len(o.Namespaces)], server: o.Server, writes: o.Writes,
-		random: rand.New(rand.NewPCG(o.Seed, uint64(id)+1)), finished: finished,
+		fallback: o.Fallback, pause: o.Pause, load: l,
+		random: rand.New(rand.NewPCG(o.Seed, uint64(id)+1)),
 	}
 	for i := range o.Resources {
-		w.resources = append(w.resources, newResource(fmt.Sprintf("w%d-r%d", id, i)))
+		w.resources = append(w.resources, newResource(fmt.Sprintf("%sw%d-r%d", o.Name, id, i)))
 	}
 	return w
 }
 
 func (w *writer) run(ctx context.Context) error {
 	for n := range w.writes {
+		if n > 0 && w.stopped(ctx, w.pause) {
+			return context.Cause(ctx)
+		}
 		a := w.next(n)
-		if err := w.perform(ctx, a); err != nil {
+		if err := w.perform(ctx, a); errors.Is(err, errStopped) {
+			return nil
+		} else if err != nil {
 			return fmt.Errorf("writer %d, write %d: %w", w.id, n, err)
 		}
-		w.finished.Add(1)
+		w.load.finished.Add(1)
 		if n%5 == 0 {
 			if err := w.look(ctx, w.resources[w.random.IntN(len(w.resources))]); err != nil {
 				return fmt.Errorf("writer %d, after write %d: %w", w.id, n, err)
@@ -99,7 +111,11 @@ func (w *writer) next(n int) *attempt {
 func (w *writer) perform(ctx context.Context, a *attempt) error {
 	method, path, body := a.request(w.namespace)
 	for {
+		began := time.Now()
 		answered, err := w.send(ctx, method, path, body)
+		if err == nil {
+			w.slowest = max(w.slowest, time.Since(began))
+		}
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -111,12 +127,19 @@ func (w *writer) perform(ctx context.Context, a *attempt) error {
 			return nil
 		case answered.Status == http.StatusServiceUnavailable: // nothing changed
 			w.refused++
+			if answered.Code() == api.CodeSuperseded {
+				w.superseded++
+				if w.fallback != nil {
+					w.server = w.fallback
+				}
+			}
 		case answered.Status == http.StatusNotFound && a.deletesOne():
 			w.missing++
 			a.outcome = missingOutcome
 			return w.settle(a)
 		case answered.Status/100 == 2:
 			w.acknowledged++
+			w.load.acknowledged.Add(1)
 			if err := a.read(answered); err != nil {
 				return err
 			}
@@ -124,11 +147,24 @@ func (w *writer) perform(ctx context.Context, a *attempt) error {
 		default:
 			return fmt.Errorf("%s %s %s: answered %d %s", method, path, body, answered.Status, answered.Body)
 		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(retryPause):
+		if w.stopped(ctx, retryPause) {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return errStopped
 		}
+	}
+}
+
+// stopped pauses, and returns true if the load or ctx ended by then.
+func (w *writer) stopped(ctx context.Context, pause time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return true
+	case <-w.load.stopping:
+		return true
+	case <-time.After(pause):
+		return false
 	}
 }
 

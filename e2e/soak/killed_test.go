@@ -104,7 +104,7 @@ func killed(t *testing.T, s *gsq.Server, host string, o load.Options) {
 	if err != nil {
 		t.Fatalf("the registry's content: %v", err)
 	}
-	if err := report.Check(h); err != nil {
+	if err := load.Check(h, report); err != nil {
 		t.Error(err)
 	}
 	t.Logf("%d namespaces with %d revisions", len(h.Namespaces), h.Revisions())
