@@ -24,16 +24,21 @@ import (
 type contract struct {
 	lenient bool             // unknown parameters are passed over
 	query   map[string]*rule // by name
-	path    map[string]*rule
+	path    []pathParameter
 	headers map[string]bool // those of preconditions
 	body    *rule           // nil when it has none
 	faults  func(r *http.Request, body *value) []api.Fault
 }
 
+type pathParameter struct {
+	name string
+	rule *rule
+}
+
 // document is called with every operation that is added to the OpenAPI
 // description, and remembers what it promises.
 func (s *Server) document(description *huma.OpenAPI, op *huma.Operation) {
-	c := &contract{query: map[string]*rule{}, path: map[string]*rule{}, headers: map[string]bool{}, faults: s.special[op.OperationID]}
+	c := &contract{query: map[string]*rule{}, headers: map[string]bool{}, faults: s.special[op.OperationID]}
 	c.lenient = slices.Contains(op.Tags, tagHealth)
 	registry := description.Components.Schemas
 	for _, p := range op.Parameters {
@@ -41,11 +46,12 @@ func (s *Server) document(description *huma.OpenAPI, op *huma.Operation) {
 		case "query":
 			c.query[p.Name] = compile(registry, p.Schema)
 		case "path":
-			c.path[p.Name] = compile(registry, p.Schema)
+			c.path = append(c.path, pathParameter{p.Name, compile(registry, p.Schema)})
 		case "header":
 			c.headers[p.Name] = true
 		}
 	}
+	slices.SortFunc(c.path, func(a, b pathParameter) int { return strings.Compare(a.name, b.name) })
 	if op.RequestBody != nil {
 		c.body = compile(registry, op.RequestBody.Content["application/json"].Schema)
 	}
@@ -68,9 +74,9 @@ func (s *Server) admit(ctx huma.Context, next func(huma.Context)) {
 	}
 	switch {
 	case p != nil:
-		p.with(faults).write(w, r)
+		p.with(faults).write(w)
 	case len(faults) > 0:
-		invalid(faults).write(w, r)
+		invalid(faults).write(w)
 	default:
 		next(ctx)
 	}
@@ -79,10 +85,10 @@ func (s *Server) admit(ctx huma.Context, next func(huma.Context)) {
 // parameters checks the query and the path.
 func (c *contract) parameters(r *http.Request) []api.Fault {
 	var faults []api.Fault
-	for _, name := range slices.Sorted(maps.Keys(c.path)) {
-		faults = append(faults, c.path[name].parameter(name, r.PathValue(name))...)
+	for _, p := range c.path {
+		faults = append(faults, p.rule.parameter(p.name, r.PathValue(p.name))...)
 	}
-	if c.lenient {
+	if c.lenient || r.URL.RawQuery == "" {
 		return faults
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
@@ -175,7 +181,7 @@ func (c *contract) readBody(w http.ResponseWriter, r *http.Request) ([]api.Fault
 	if err != nil {
 		return nil, newProblem(api.CodeMalformed, "The body cannot be read: %v.", err)
 	}
-	faults = append(faults, c.body.check(body, "")...)
+	faults = append(faults, c.body.check(body, nil)...)
 	if c.faults != nil {
 		faults = append(faults, c.faults(r, body)...)
 	}

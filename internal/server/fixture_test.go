@@ -25,7 +25,7 @@ const (
 	shopApply = "/api/v1/namespaces/shop/apply"
 )
 
-func schema(t *testing.T) *intent.Schema {
+func schema(t testing.TB) *intent.Schema {
 	t.Helper()
 	s, err := intent.NewSchema(crd.PlatformResource)
 	if err != nil {

@@ -55,7 +55,7 @@ func FuzzBody(f *testing.F) {
 		if !json.Valid(data) || !utf8.Valid(data) {
 			t.Fatalf("%q is taken for JSON", data)
 		}
-		faults = append(faults, rule.check(body, "")...)
+		faults = append(faults, rule.check(body, nil)...)
 		faults = append(faults, applyFaults(nil, body)...)
 		for _, fault := range faults {
 			if fault.Detail == "" || fault.Pointer != "" && !strings.HasPrefix(fault.Pointer, "/") {

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"github.com/danielgtaylor/huma/v2"
+
 	"gitops-squared.io/gsq/api"
 )
 
@@ -121,7 +123,7 @@ type (
 		Body *api.ResourceDeleted
 	}
 	listOutput struct {
-		Body *api.ResourceList
+		Body func(huma.Context) // writes an api.ResourceList
 	}
 	applyOutput struct {
 		Body *api.ApplyResponse

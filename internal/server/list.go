@@ -3,7 +3,10 @@ package server
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"gitops-squared.io/gsq/api"
 	"gitops-squared.io/gsq/internal/ledger"
@@ -28,26 +31,57 @@ func (s *Server) page(ctx context.Context, namespace string, q ListQuery) (*list
 	if err != nil {
 		return nil, s.problemOf(ctx, err, translation{})
 	}
-	list := &api.ResourceList{Resources: []api.Resource{}, Revision: answerRevision(snapshot.Revision)}
+	if q == (ListQuery{}) {
+		return s.answerWhole(namespace, snapshot), nil
+	}
+	return answerList(pageOf(snapshot, chosen, q.Limit, at)), nil
+}
+
+// pageOf is what a list shows from the position on.
+func pageOf(snapshot ledger.Snapshot, chosen filters, limit int, at token) *listing {
+	list := &listing{revision: answerRevision(snapshot.Revision)}
 	for _, e := range snapshot.Entries {
 		if !chosen.match(e) {
 			continue
 		}
-		list.Count++
+		list.count++
 		if e.Name <= at.After {
 			continue
 		}
-		if q.Limit > 0 && len(list.Resources) == q.Limit {
-			if list.Continue == "" {
-				at.After = list.Resources[q.Limit-1].Name
-				at.Revision, at.Digest = list.Revision.Number, list.Revision.Digest
-				list.Continue = at.String()
+		if limit > 0 && len(list.entries) == limit {
+			if list.next == "" {
+				at.After = list.entries[limit-1].Name
+				at.Revision, at.Digest = list.revision.Number, list.revision.Digest
+				list.next = at.String()
 			}
 			continue
 		}
-		list.Resources = append(list.Resources, answerEntry(e))
+		list.entries = append(list.entries, e)
 	}
-	return &listOutput{Body: list}, nil
+	return list
+}
+
+// answerWhole answers a namespace's whole list, from the cache if it has room.
+func (s *Server) answerWhole(namespace string, snapshot ledger.Snapshot) *listOutput {
+	return &listOutput{Body: func(ctx huma.Context) {
+		cached := s.lists.acquire(namespace, snapshot)
+		if cached == nil {
+			answerList(wholeList(snapshot)).Body(ctx)
+			return
+		}
+		defer s.lists.release(cached)
+		ctx.SetHeader("Content-Type", "application/json")
+		ctx.SetStatus(http.StatusOK)
+		_, _ = ctx.BodyWriter().Write(cached.body) // fails only if the caller has left
+	}}
+}
+
+func answerList(list *listing) *listOutput {
+	return &listOutput{Body: func(ctx huma.Context) {
+		ctx.SetHeader("Content-Type", "application/json")
+		ctx.SetStatus(http.StatusOK)
+		_ = list.write(ctx.BodyWriter()) // fails only if the caller has left
+	}}
 }
 
 // position is where the list begins: at its first resource, or where the

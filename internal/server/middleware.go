@@ -40,18 +40,15 @@ func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
 // identify gives each request an id, which the answer repeats.
 func (s *Server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := requestID(r.Header.Get("X-Request-Id"))
-		w.Header().Set("X-Request-Id", id)
+		w.Header().Set(requestIDHeader, requestID(r.Header.Get(requestIDHeader)))
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		next.ServeHTTP(w, r.WithContext(withRequestID(r.Context(), id)))
+		next.ServeHTTP(w, r)
 	})
 }
 
 // observe counts and logs each request when it is answered.
 func (s *Server) observe(m *metrics, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, pattern := s.mux.Handler(r)
-		route := routeOf(pattern)
 		began := time.Now()
 		rec := &recorder{ResponseWriter: w}
 		m.inFlight.Inc()
@@ -61,10 +58,11 @@ func (s *Server) observe(m *metrics, next http.Handler) http.Handler {
 				rec.status = http.StatusOK // net/http answers for a handler that wrote nothing
 			}
 			took := time.Since(began)
+			route := routeOf(r.Pattern) // the mux has noted it
 			m.observe(route, r.Method, rec.status, took)
-			s.log.Log(r.Context(), levelOf(route, rec.status), "request",
-				"method", r.Method, "route", route, "status", rec.status, "duration", took,
-				"bytes", rec.bytes, "id", w.Header().Get("X-Request-Id"))
+			s.log.LogAttrs(r.Context(), levelOf(route, rec.status), "request",
+				slog.String("method", r.Method), slog.String("route", route), slog.Int("status", rec.status),
+				slog.Duration("duration", took), slog.Int64("bytes", rec.bytes), slog.String("id", w.Header().Get(requestIDHeader)))
 		}()
 		next.ServeHTTP(rec, r)
 	})
@@ -108,12 +106,12 @@ func (s *Server) rescue(next http.Handler) http.Handler {
 				panic(cause)
 			}
 			s.log.ErrorContext(r.Context(), "a request made the server panic",
-				"method", r.Method, "path", r.URL.Path, "id", w.Header().Get("X-Request-Id"),
+				"method", r.Method, "path", r.URL.Path, "id", w.Header().Get(requestIDHeader),
 				"cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
 			if rec, ok := w.(*recorder); ok && rec.status != 0 {
 				panic(http.ErrAbortHandler)
 			}
-			newProblem(api.CodeInternal, "The request met a defect; the server's log has it under this request's id.").write(w, r)
+			newProblem(api.CodeInternal, "The request met a defect; the server's log has it under this request's id.").write(w)
 		}()
 		next.ServeHTTP(w, r)
 	})

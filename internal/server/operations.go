@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -31,6 +32,7 @@ func (s *Server) newAPI(mux humago.Mux, schema *intent.Schema, version string) (
 	}
 	registry.Schema(reflect.TypeFor[api.Spec](), true, "Spec")
 	*registry.Map()["Spec"] = *spec
+	format := huma.Format{Marshal: encode, Unmarshal: json.Unmarshal}
 	return humago.New(mux, huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -41,7 +43,7 @@ func (s *Server) newAPI(mux humago.Mux, schema *intent.Schema, version string) (
 			Components:     &huma.Components{Schemas: registry},
 			OnAddOperation: []huma.AddOpFunc{s.document},
 		},
-		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, api.ProblemMediaType: huma.DefaultJSONFormat},
+		Formats:       map[string]huma.Format{"application/json": format, api.ProblemMediaType: format},
 		DefaultFormat: "application/json",
 		Transformers:  []huma.Transformer{s.finish},
 	}), nil
@@ -141,6 +143,11 @@ func (s *Server) documentAnswers(registry huma.Registry, op *huma.Operation) {
 		op.Responses[status] = response
 	}
 	if op.OperationID == "list-resources" || op.OperationID == "list-namespaced-resources" {
+		list := registry.Schema(reflect.TypeFor[api.ResourceList](), true, "ResourceList")
+		op.Responses["200"] = &huma.Response{
+			Description: http.StatusText(http.StatusOK),
+			Content:     map[string]*huma.MediaType{"application/json": {Schema: list}},
+		}
 		spec := registry.Map()["Spec"]
 		for _, name := range slices.Sorted(maps.Keys(spec.Properties)) {
 			if name == "type" || name == "region" {

@@ -2,13 +2,13 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"gitops-squared.io/gsq/api"
 	"gitops-squared.io/gsq/internal/intent"
@@ -72,16 +72,14 @@ func (p *problem) GetHeaders() http.Header {
 }
 
 // write answers a request with the problem.
-func (p *problem) write(w http.ResponseWriter, r *http.Request) {
+func (p *problem) write(w http.ResponseWriter) {
 	for name, values := range p.GetHeaders() {
 		w.Header()[name] = values
 	}
 	w.Header().Set("Content-Type", api.ProblemMediaType)
-	p.Instance = instanceOf(r.Context())
+	p.Instance = instanceOf(w)
 	w.WriteHeader(p.Status)
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(p.Problem) // fails only if the caller has left
+	_ = encode(w, p.Problem) // fails only if the caller has left
 }
 
 // problemOf turns the ledger's errors into problems. Faults is how the caller
@@ -126,14 +124,15 @@ func partsOf(e *ledger.Error) []api.Fault {
 // instance, and hides errors of huma's own, which only a defect can cause
 // because admit has checked the request.
 func (s *Server) finish(ctx huma.Context, _ string, v any) (any, error) {
+	_, w := humago.Unwrap(ctx)
 	switch v := v.(type) {
 	case *problem:
-		v.Instance = instanceOf(ctx.Context())
+		v.Instance = instanceOf(w)
 		return &v.Problem, nil
 	case *huma.ErrorModel:
 		s.log.ErrorContext(ctx.Context(), "huma refused a request that was admitted", "error", v)
 		p := newProblem(api.CodeInternal, "the request could not be read")
-		p.Status, p.Instance = v.Status, instanceOf(ctx.Context())
+		p.Status, p.Instance = v.Status, instanceOf(w)
 		return &p.Problem, nil
 	}
 	return v, nil

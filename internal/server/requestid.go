@@ -1,34 +1,39 @@
 package server
 
 import (
-	"context"
 	"crypto/rand"
-	"regexp"
+	"net/http"
 )
 
-type requestIDKey struct{}
-
-// acceptableID is what a caller's X-Request-Id must look like to be kept.
-var acceptableID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+const (
+	requestIDHeader   = "X-Request-Id"
+	maxRequestIDBytes = 64
+)
 
 // requestID keeps an id that the caller sent, if it is harmless in a log, or
 // makes one.
 func requestID(sent string) string {
-	if acceptableID.MatchString(sent) {
+	if acceptableID(sent) {
 		return sent
 	}
 	return rand.Text()
 }
 
-func withRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestIDKey{}, id)
+// acceptableID reports whether an id consists of letters, digits, '.', '_' and
+// '-' only.
+func acceptableID(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxRequestIDBytes
 }
 
-// instanceOf is the URN of a request, for a problem's instance.
-func instanceOf(ctx context.Context) string {
-	id, ok := ctx.Value(requestIDKey{}).(string)
-	if !ok {
-		return ""
-	}
-	return "urn:gitops-squared:request:" + id
+// instanceOf is the URN of the request that w answers, for a problem's
+// instance.
+func instanceOf(w http.ResponseWriter) string {
+	return "urn:gitops-squared:request:" + w.Header().Get(requestIDHeader)
 }

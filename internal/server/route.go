@@ -22,14 +22,14 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	if verdict.status == http.StatusMethodNotAllowed {
 		allowed := verdict.header.Get("Allow")
 		w.Header().Set("Allow", allowed)
-		newProblem(api.CodeMethodNotAllowed, "%s does not have the method %s; it has %s.", excerpt(r.URL.Path), excerpt(r.Method), allowed).write(w, r)
+		newProblem(api.CodeMethodNotAllowed, "%s does not have the method %s; it has %s.", excerpt(r.URL.Path), excerpt(r.Method), allowed).write(w)
 		return
 	}
 	detail := "There is nothing at %s; /docs lists what there is."
 	if strings.HasPrefix(r.URL.Path, "/v2/") {
 		detail = "There is no registry at %s: this server uses an external one."
 	}
-	newProblem(api.CodeRouteNotFound, detail, excerpt(r.URL.Path)).write(w, r)
+	newProblem(api.CodeRouteNotFound, detail, excerpt(r.URL.Path)).write(w)
 }
 
 // verdictWriter keeps what a handler answers, but for the body.

@@ -79,9 +79,9 @@ func compile(registry huma.Registry, s *huma.Schema) *rule {
 }
 
 // check returns every way in which v, found at a pointer, breaks the rule.
-func (r *rule) check(v *value, at string) []api.Fault {
+func (r *rule) check(v *value, at *pointer) []api.Fault {
 	if v.kind != r.kind {
-		return []api.Fault{{Pointer: at, Detail: fmt.Sprintf("must be %s, not %s", r.kind, v.kind)}}
+		return []api.Fault{{Pointer: at.String(), Detail: fmt.Sprintf("must be %s, not %s", r.kind, v.kind)}}
 	}
 	switch v.kind {
 	case kindObject:
@@ -90,37 +90,37 @@ func (r *rule) check(v *value, at string) []api.Fault {
 		return r.checkArray(v, at)
 	}
 	if detail := r.checkScalar(v); detail != "" {
-		return []api.Fault{{Pointer: at, Detail: detail}}
+		return []api.Fault{{Pointer: at.String(), Detail: detail}}
 	}
 	return nil
 }
 
-func (r *rule) checkObject(v *value, at string) []api.Fault {
+func (r *rule) checkObject(v *value, at *pointer) []api.Fault {
 	var faults []api.Fault
 	for _, m := range v.members {
-		below := child(at, m.name)
+		below := pointer{above: at, name: m.name}
 		property, ok := r.properties[m.name]
 		if !ok {
-			faults = append(faults, api.Fault{Pointer: below, Detail: "unknown field; known are " + strings.Join(r.known, ", ")})
+			faults = append(faults, api.Fault{Pointer: below.String(), Detail: "unknown field; known are " + strings.Join(r.known, ", ")})
 			continue
 		}
-		faults = append(faults, property.check(m.value, below)...)
+		faults = append(faults, property.check(m.value, &below)...)
 	}
 	for _, name := range r.required {
 		if v.find(name) == nil {
-			faults = append(faults, api.Fault{Pointer: child(at, name), Detail: "is required"})
+			faults = append(faults, api.Fault{Pointer: (&pointer{above: at, name: name}).String(), Detail: "is required"})
 		}
 	}
 	return faults
 }
 
-func (r *rule) checkArray(v *value, at string) []api.Fault {
+func (r *rule) checkArray(v *value, at *pointer) []api.Fault {
 	if r.maxItems != nil && len(v.items) > *r.maxItems {
-		return []api.Fault{{Pointer: at, Detail: fmt.Sprintf("has %d items, at most %d are allowed", len(v.items), *r.maxItems)}}
+		return []api.Fault{{Pointer: at.String(), Detail: fmt.Sprintf("has %d items, at most %d are allowed", len(v.items), *r.maxItems)}}
 	}
 	var faults []api.Fault
 	for i, item := range v.items {
-		faults = append(faults, r.items.check(item, child(at, strconv.Itoa(i)))...)
+		faults = append(faults, r.items.check(item, &pointer{above: at, item: true, index: i})...)
 	}
 	return faults
 }

@@ -46,7 +46,7 @@ func TestArraysAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if faults := r.check(v, "/list"); len(faults) != 1 || faults[0].Pointer != "/list" {
+	if faults := r.check(v, &pointer{name: "list"}); len(faults) != 1 || faults[0].Pointer != "/list" {
 		t.Errorf("faults %v, want one of the array", faults)
 	}
 }

@@ -44,6 +44,7 @@ type Server struct {
 	log              *slog.Logger
 	now              func() time.Time
 	draining         atomic.Bool
+	lists            listCache
 
 	special   map[string]func(*http.Request, *value) []api.Fault // by operation: faults that no schema finds
 	contracts map[string]*contract                               // by operation
@@ -74,6 +75,7 @@ func New(o Options) (*Server, error) {
 			"apply": applyFaults, "put-resource": putFaults, "put-namespaced-resource": putFaults,
 		},
 		contracts: map[string]*contract{},
+		lists:     listCache{lists: map[string]*encodedList{}},
 		mux:       http.NewServeMux(),
 	}
 	described, err := s.newAPI(s.mux, o.Schema, o.Version)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"gitops-squared.io/gsq/api"
@@ -72,7 +71,7 @@ func parse(data []byte) (*value, []api.Fault, error) {
 	}
 	p := &parser{decoder: json.NewDecoder(bytes.NewReader(data))}
 	p.decoder.UseNumber()
-	v, err := p.value("", 0)
+	v, err := p.value(nil, 0)
 	if err != nil {
 		return nil, nil, p.explain(err)
 	}
@@ -98,7 +97,7 @@ func (p *parser) explain(err error) error {
 	return fmt.Errorf("byte %d: %w", p.decoder.InputOffset(), err)
 }
 
-func (p *parser) value(at string, depth int) (*value, error) {
+func (p *parser) value(at *pointer, depth int) (*value, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("values are nested more than %d deep", maxDepth)
 	}
@@ -125,7 +124,7 @@ func (p *parser) value(at string, depth int) (*value, error) {
 	return &value{kind: kindNull}, nil
 }
 
-func (p *parser) object(at string, depth int) (*value, error) {
+func (p *parser) object(at *pointer, depth int) (*value, error) {
 	v := &value{kind: kindObject}
 	seen := map[string]bool{}
 	for p.decoder.More() {
@@ -137,13 +136,13 @@ func (p *parser) object(at string, depth int) (*value, error) {
 		if !ok {
 			return nil, errors.New("an object's names must be strings")
 		}
-		below := child(at, name)
-		item, err := p.value(below, depth+1)
+		below := pointer{above: at, name: name}
+		item, err := p.value(&below, depth+1)
 		if err != nil {
 			return nil, err
 		}
 		if seen[name] {
-			p.faults = append(p.faults, api.Fault{Pointer: below, Detail: "occurs twice in its object; say it once"})
+			p.faults = append(p.faults, api.Fault{Pointer: below.String(), Detail: "occurs twice in its object; say it once"})
 			continue
 		}
 		seen[name] = true
@@ -153,10 +152,10 @@ func (p *parser) object(at string, depth int) (*value, error) {
 	return v, err
 }
 
-func (p *parser) array(at string, depth int) (*value, error) {
+func (p *parser) array(at *pointer, depth int) (*value, error) {
 	v := &value{kind: kindArray}
 	for p.decoder.More() {
-		item, err := p.value(child(at, strconv.Itoa(len(v.items))), depth+1)
+		item, err := p.value(&pointer{above: at, item: true, index: len(v.items)}, depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -164,13 +163,6 @@ func (p *parser) array(at string, depth int) (*value, error) {
 	}
 	_, err := p.decoder.Token() // the closing bracket
 	return v, err
-}
-
-// child extends a JSON pointer by one reference token. Names that are absurdly
-// long are cut, so that a hostile body cannot make an answer much larger than
-// itself.
-func child(pointer, name string) string {
-	return pointer + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(excerpt(name))
 }
 
 // excerpt cuts a text that is quoted in an answer.
