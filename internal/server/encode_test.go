@@ -46,7 +46,7 @@ func entryOf(name, region string, version, created int64, replicas int) *ledger.
 
 // FuzzEncoding holds the encoder of hot answers to encoding/json.
 func FuzzEncoding(f *testing.F) {
-	for _, text := range []string{"", "eu", `<a href="x">&\`, "\x00\x1f\x7f", "é\u2028\u2029", "\xff\xfe", "a\nb\tc"} {
+	for _, text := range []string{"", "eu", `<a href=x>&`, `a"b`, `a\b`, "\x00\x1f\x7f", "é\u2028\u2029", "\xff\xfe", "a\nb\tc"} {
 		f.Add(text, int64(1795263788716384), int64(1795263788000000), 2, int64(7), true)
 	}
 	f.Add("web", int64(1), int64(0), 0, int64(0), false)

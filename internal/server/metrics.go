@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -10,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"gitops-squared.io/gsq/internal/ledger"
 )
 
 // metrics are what /metrics shows.
@@ -78,6 +81,9 @@ type ledgerCollector struct {
 	resources  *prometheus.Desc
 	revision   *prometheus.Desc
 	refusing   *prometheus.Desc
+	superseded *prometheus.Desc
+	waiting    *prometheus.Desc
+	oldest     *prometheus.Desc
 }
 
 func newLedgerCollector(l Ledger) *ledgerCollector {
@@ -89,12 +95,15 @@ func newLedgerCollector(l Ledger) *ledgerCollector {
 		resources:  prometheus.NewDesc("gsq_resources", "Live resources.", namespace, nil),
 		revision:   prometheus.NewDesc("gsq_catalog_revision", "Number of the present revision.", namespace, nil),
 		refusing:   prometheus.NewDesc("gsq_namespace_refuses_writes", "1 when the namespace has a problem.", namespace, nil),
+		superseded: prometheus.NewDesc("gsq_ledger_superseded", "1 when another ledger has claimed the prefix.", nil, nil),
+		waiting:    prometheus.NewDesc("gsq_queue_length", "Write requests that are not answered yet.", namespace, nil),
+		oldest:     prometheus.NewDesc("gsq_queue_oldest_age_seconds", "Age of the oldest of them; 0 when there is none.", namespace, nil),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *ledgerCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.ready, c.namespaces, c.resources, c.revision, c.refusing} {
+	for _, d := range []*prometheus.Desc{c.ready, c.namespaces, c.resources, c.revision, c.refusing, c.superseded, c.waiting, c.oldest} {
 		out <- d
 	}
 }
@@ -104,7 +113,10 @@ func (c *ledgerCollector) Collect(out chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	gauge(c.ready, flag(c.ledger.Ready() == nil))
+	notReady := c.ledger.Ready()
+	gauge(c.ready, flag(notReady == nil))
+	var reason *ledger.Error
+	gauge(c.superseded, flag(errors.As(notReady, &reason) && reason.Code == ledger.CodeSuperseded))
 	list, err := c.ledger.Namespaces()
 	if err != nil {
 		return // not loaded yet: gsq_ledger_ready says so
@@ -113,6 +125,8 @@ func (c *ledgerCollector) Collect(out chan<- prometheus.Metric) {
 	for _, n := range list {
 		states[string(n.State)]++
 		gauge(c.refusing, flag(n.Problem != ""), n.Name)
+		gauge(c.waiting, float64(n.Waiting), n.Name)
+		gauge(c.oldest, age(n.WaitingSince), n.Name)
 		if n.Revision.Number > 0 {
 			gauge(c.resources, float64(n.Resources), n.Name)
 			gauge(c.revision, float64(n.Revision.Number), n.Name)
@@ -121,6 +135,14 @@ func (c *ledgerCollector) Collect(out chan<- prometheus.Metric) {
 	for state, count := range states {
 		gauge(c.namespaces, float64(count), state)
 	}
+}
+
+// age returns the seconds since then, 0 if that is no time.
+func age(then time.Time) float64 {
+	if then.IsZero() {
+		return 0
+	}
+	return max(0, time.Since(then).Seconds())
 }
 
 func flag(on bool) float64 {
