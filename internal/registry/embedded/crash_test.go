@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"reflect"
 	"strings"
 	"sync"
@@ -112,6 +113,32 @@ func TestArtifactsAreWholeAfterACrash(t *testing.T) {
 		if _, err := after.Get(t.Context(), "a/b", "latest"); err != nil && !errors.Is(err, registry.ErrNotFound) {
 			t.Fatalf("round %d: tag: %v", round, err)
 		}
+	}
+}
+
+// A large blob that was pushed without syncs is durable once the store was
+// opened with them: pushing it again writes nothing, but promises that.
+func TestCommitAfterNoneIsDurable(t *testing.T) {
+	t.Parallel()
+	fs := vfs.NewCrashableMem()
+	a := registrytest.Artifact(t, nil, large("large"))
+	push := func(o embedded.Options) {
+		s := open(t, o)
+		if err := s.Put(t.Context(), registry.Push{Repository: "a/b", Artifact: a}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Commit(t.Context(), registry.Tag{Repository: "a/b", Name: "latest", Manifest: a.Manifest}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	push(embedded.Options{FS: fs, Folder: "/data", Durability: embedded.DurabilityNone})
+	push(embedded.Options{FS: fs, Folder: "/data"})
+	mustGet(t, open(t, embedded.Options{FS: crash(fs, 0, 1), Folder: "/data"}), "a/b", "latest", a)
+	if _, err := fs.Stat("/data/unsynced"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the note of the opening without syncs: %v", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/opencontainers/go-digest"
 )
 
 // Durability says what has happened when a write is acknowledged.
@@ -74,3 +75,40 @@ func (f unsyncedLog) SyncTo(int64) (fullSync bool, err error) { return false, ni
 
 // Close implements vfs.File.
 func (f unsyncedLog) Close() error { return errors.Join(f.File.SyncData(), f.File.Close()) }
+
+// unsyncedFile is in a folder whose blobs may not be durable, because it was
+// opened with DurabilityNone.
+const unsyncedFile = "unsynced"
+
+// settleBlobs makes durable what an opening with DurabilityNone left behind,
+// or notes that this is one: a blob that is there is not written again when it
+// is pushed again, and must be durable then.
+func (s *Store) settleBlobs() error {
+	if !s.waits() {
+		return writeSynced(s.fs, s.folder, unsyncedFile, nil)
+	}
+	unsynced, err := exists(s.fs, s.fs.PathJoin(s.folder, unsyncedFile))
+	if err != nil || !unsynced {
+		return err
+	}
+	for _, algorithm := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
+		folder := s.fs.PathJoin(s.folder, blobsName, algorithm.String())
+		names, err := s.fs.List(folder)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			f, err := s.fs.Open(s.fs.PathJoin(folder, name))
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(f.Sync(), f.Close()); err != nil {
+				return err
+			}
+		}
+		if err := syncFolder(s.fs, folder); err != nil {
+			return err
+		}
+	}
+	return s.fs.Remove(s.fs.PathJoin(s.folder, unsyncedFile))
+}

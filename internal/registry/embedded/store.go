@@ -96,7 +96,7 @@ func (s *Store) load() error {
 		err = checkDatabase(s.db)
 	}
 	if err == nil {
-		err = removeCreating(s.fs, s.folder)
+		err = errors.Join(removeCreating(s.fs, s.folder), s.settleBlobs())
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", s.folder, err), s.db.Close())
