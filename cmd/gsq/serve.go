@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"gitops-squared.io/gsq/deploy/crd"
 	"gitops-squared.io/gsq/internal/intent"
 	"gitops-squared.io/gsq/internal/ledger"
+	"gitops-squared.io/gsq/internal/metrics"
 	"gitops-squared.io/gsq/internal/server"
 )
 
@@ -80,8 +82,9 @@ func runServe(ctx context.Context, p process, config *settings, log *slog.Logger
 		return err
 	}
 	prefix := config.get(settingPrefix).value
+	writes, requests := metrics.NewLedger(), metrics.NewRegistry()
 	book, err := ledger.New(ledger.Options{
-		Registry: back.registry, Prefix: prefix, Schema: schema, Exclusive: back.exclusive, Fresh: back.fresh, Log: log,
+		Registry: requests.Wrap(back.registry), Observer: writes, Prefix: prefix, Schema: schema, Exclusive: back.exclusive, Fresh: back.fresh, Log: log,
 	})
 	if err != nil {
 		return errors.Join(err, back.close())
@@ -89,6 +92,7 @@ func runServe(ctx context.Context, p process, config *settings, log *slog.Logger
 	handler, err := server.New(server.Options{
 		Ledger: book, Schema: schema, Prefix: prefix, Registry: back.handler,
 		RegistryHost: back.host, RegistryInsecure: back.insecure, Version: readBuild().Version, Log: log,
+		Collectors: []prometheus.Collector{writes, requests},
 	})
 	if err != nil {
 		return errors.Join(err, back.close())

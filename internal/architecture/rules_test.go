@@ -20,9 +20,10 @@ func components() []component {
 	core := []string{"internal/catalog", "internal/artifact", "internal/registry", "internal/intent"}
 	upper := func(more ...string) []string { return slices.Concat(core, []string{"internal/ledger", "api"}, more) }
 	return []component{
-		{"cmd/gsq", upper("client", "internal/server", "internal/agent", "internal/hydrate", "internal/trust", "internal/mirror", "internal/fsck")},
+		{"cmd/gsq", upper("client", "internal/metrics", "internal/server", "internal/agent", "internal/hydrate", "internal/trust", "internal/mirror", "internal/fsck")},
 
 		{"internal/server", upper()},
+		{"internal/metrics", []string{"internal/ledger", "internal/registry"}},
 		{"internal/agent", upper("client")},
 		{"internal/hydrate", upper()},
 		{"internal/trust", upper()},
@@ -44,6 +45,7 @@ func components() []component {
 		{"deploy/crd", nil},
 		{"internal/toolbox", nil},
 		{"internal/architecture", nil},
+		{"bench", []string{"api", "e2e", "internal/toolbox", "internal/intent", "internal/artifact", "internal/registry"}},
 		{"e2e", []string{"api", "client", "internal/toolbox", "internal/intent", "internal/artifact", "internal/catalog", "internal/registry"}},
 	}
 }

@@ -25,6 +25,15 @@ const (
 	CodeCorrupt             Code = "corrupt"               // the registry holds something else than what was committed
 )
 
+// ApplyCodes lists the codes of the errors that Apply returns.
+func ApplyCodes() []Code {
+	return []Code{
+		CodeInvalid, CodeNotFound, CodeNamespaceNotFound, CodeNamespaceDeleted, CodePreconditionFailed, CodeConfirm,
+		CodeLimit, CodeQueueFull, CodeRegistryUnavailable, CodeOutcomeUnknown, CodeForeignWriter, CodeSuperseded,
+		CodeNotReady, CodeCorrupt,
+	}
+}
+
 // Error is every error that the ledger's methods return, except those of
 // their context.
 type Error struct {

@@ -89,30 +89,3 @@ func TestStatusesOnTheAPIPage(t *testing.T) {
 		}
 	}
 }
-
-// TestTheMetricsAreDocumented: every metric of ours is on the page, with its
-// labels, and no other is.
-func TestTheMetricsAreDocumented(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	f.do("POST", shop, vm).want(201)
-	text := page(t, "configuration.md")
-	exported := map[string]bool{}
-	body := f.do("GET", "/metrics", "").want(200).body
-	for _, m := range regexp.MustCompile(`(?m)^# TYPE (gsq_\w+) `).FindAllStringSubmatch(body, -1) {
-		exported[m[1]] = true
-		if !strings.Contains(text, "| `"+m[1]+"` |") {
-			t.Errorf("docs/configuration.md lacks %s", m[1])
-		}
-	}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(gsq_\\w+)` \\| ([^|]*) \\|").FindAllStringSubmatch(text, -1) {
-		if !exported[m[1]] {
-			t.Errorf("docs/configuration.md lists %s, which is not exported", m[1])
-		}
-		for _, label := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(m[2], -1) {
-			if !regexp.MustCompile(`(?m)^` + m[1] + `\w*\{[^}]*\b` + label[1] + `="`).MatchString(body) {
-				t.Errorf("%s has no label %s", m[1], label[1])
-			}
-		}
-	}
-}
