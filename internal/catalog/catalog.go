@@ -5,14 +5,10 @@ package catalog
 
 import (
 	"archive/tar"
-	"bytes"
 	"cmp"
 	"fmt"
 	"io"
 	"slices"
-	"strings"
-
-	"github.com/klauspost/compress/gzip"
 
 	"gitops-squared.io/gsq/internal/intent"
 )
@@ -33,40 +29,16 @@ type Entry struct {
 
 // Pack returns the archive: a tar of manifests/<namespace>-<name>.yaml in the
 // order of the resources' names, then manifests/kustomization.yaml, compressed
-// with gzip. Owners, times and modes are constants. Entries may come in any
-// order; two of one name, one whose name is no DNS-1123 label, or one without
-// content (which Flux drops silently), are errors.
+// with gzip in several members. Owners, times and modes are constants. Entries
+// may come in any order; two of one name, one whose name is no DNS-1123 label,
+// or one without content (which Flux drops silently), are errors.
 func Pack(namespace string, entries []Entry) ([]byte, error) {
 	sorted := slices.SortedFunc(slices.Values(entries), func(a, b Entry) int { return cmp.Compare(a.Name, b.Name) })
-	if !intent.IsLabel(namespace) {
-		return nil, fmt.Errorf("catalog of %q: that is not the name of a namespace", namespace)
-	}
-	for i, e := range sorted {
-		if !intent.IsLabel(e.Name) {
-			return nil, fmt.Errorf("catalog of %s: %q is not the name of a resource", namespace, e.Name)
-		}
-		if i > 0 && e.Name == sorted[i-1].Name {
-			return nil, fmt.Errorf("catalog of %s: %s is in it twice", namespace, e.Name)
-		}
-		if len(e.YAML) == 0 {
-			return nil, fmt.Errorf("catalog of %s: the manifest of %s is empty", namespace, e.Name)
-		}
-	}
-	var out bytes.Buffer
-	zw, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
-	if err != nil {
-		return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
-	}
-	if err := writeTar(zw, namespace, sorted); err != nil {
-		return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
-	}
-	if err := zw.Close(); err != nil {
-		return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
-	}
-	return out.Bytes(), nil
+	archive, _, err := new(Packer).Pack(namespace, sorted, nil)
+	return archive, err
 }
 
-// writeTar writes what Pack compresses.
+// writeTar writes what Pack compresses, all of it and with archive/tar.
 func writeTar(w io.Writer, namespace string, sorted []Entry) error {
 	tw := tar.NewWriter(w)
 	write := func(name string, data []byte) error {
@@ -94,22 +66,32 @@ func fileName(namespace, name string) string {
 	return Folder + "/" + namespace + "-" + name + ".yaml"
 }
 
-// kustomization lists the manifests. The namespace is the one that they have
-// anyway; it stands there for the catalog of a namespace whose last resource was
-// deleted, which must be applied, or nothing would be pruned. Flux rewrites each
-// kustomization and loses an empty list; kustomize refuses what says nothing
-// then, and only from Flux 2.3 on does the rewriting add something to say.
+// kustomization lists the manifests.
 func kustomization(namespace string, sorted []Entry) []byte {
-	var b strings.Builder
-	b.WriteString("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: \"" + namespace + "\"\nresources:")
-	if len(sorted) == 0 {
-		b.WriteString(" []")
-	}
-	b.WriteString("\n")
+	b := kustomizationHead(namespace, len(sorted) == 0)
 	for _, e := range sorted {
-		b.WriteString("  - " + strings.TrimPrefix(fileName(namespace, e.Name), Folder+"/") + "\n")
+		b = appendLine(b, namespace, e.Name)
 	}
-	return []byte(b.String())
+	return b
+}
+
+// kustomizationHead is what comes before the manifests. The namespace is the
+// one that they have anyway; it stands there for the catalog of a namespace
+// whose last resource was deleted, which must be applied, or nothing would be
+// pruned. Flux rewrites each kustomization and loses an empty list; kustomize
+// refuses what says nothing then, and only from Flux 2.3 on does the rewriting
+// add something to say.
+func kustomizationHead(namespace string, empty bool) []byte {
+	head := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: \"" + namespace + "\"\nresources:"
+	if empty {
+		head += " []"
+	}
+	return []byte(head + "\n")
+}
+
+func appendLine(b []byte, namespace, name string) []byte {
+	b = append(append(append(b, "  - "...), namespace...), '-')
+	return append(append(b, name...), ".yaml\n"...)
 }
 
 // Resources parses the entries. Each must be the canonical manifest of the

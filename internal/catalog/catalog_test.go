@@ -88,7 +88,7 @@ func TestPackRefuses(t *testing.T) {
 		"a path":              {"default", []catalog.Entry{{Name: "a/../b", YAML: yaml}}, "is not the name of a resource"},
 		"a new line":          {"default", []catalog.Entry{{Name: "a\n  - b", YAML: yaml}}, "is not the name of a resource"},
 		"capitals":            {"default", []catalog.Entry{{Name: "A", YAML: yaml}}, "is not the name of a resource"},
-		"no namespace":        {"", nil, `catalog of "": that is not the name of a namespace`},
+		"no namespace":        {"", nil, `catalog of : that is not the name of a namespace`},
 		"a namespace's quote": {`a"b`, nil, "that is not the name of a namespace"},
 	} {
 		if got, err := catalog.Pack(c.namespace, c.entries); err == nil || got != nil || !strings.Contains(err.Error(), c.want) {

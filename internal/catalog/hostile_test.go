@@ -77,12 +77,20 @@ func two() []member {
 
 func TestUnpackTakesAnyCompression(t *testing.T) {
 	t.Parallel()
-	got, err := catalog.Unpack("default", gzipOf(t, tarOf(t, two()...)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(got) != 2 || got[0].Name != "a" || string(got[0].YAML) != "a: 1\n" || got[1].Name != "b" || string(got[1].YAML) != "b: 1\n" {
-		t.Errorf("got %q", got)
+	whole := tarOf(t, two()...)
+	for name, archive := range map[string][]byte{
+		"one gzip member":          gzipOf(t, whole),
+		"two gzip members":         append(gzipOf(t, whole[:700]), gzipOf(t, whole[700:])...),
+		"an empty one at the end":  append(gzipOf(t, whole), gzipOf(t, nil)...),
+		"an empty one at the head": append(gzipOf(t, nil), gzipOf(t, whole)...),
+	} {
+		got, err := catalog.Unpack("default", archive)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if len(got) != 2 || got[0].Name != "a" || string(got[0].YAML) != "a: 1\n" || got[1].Name != "b" || string(got[1].YAML) != "b: 1\n" {
+			t.Errorf("%s: got %q", name, got)
+		}
 	}
 }
 
@@ -140,10 +148,11 @@ func TestUnpackRefusesWhatPackDoesNotWrite(t *testing.T) {
 		"gzip cut in its data":         {good[:len(good)/2], "unexpected EOF"},
 		"gzip without its checksum":    {good[:len(good)-8], "unexpected EOF"},
 		"gzip with a wrong checksum":   {append(bytes.Clone(good[:len(good)-8]), 1, 2, 3, 4, 5, 6, 7, 8), "invalid checksum"},
-		"garbage after the gzip":       {append(bytes.Clone(good), "garbage"...), "7 bytes after its end"},
-		"a second gzip member":         {append(bytes.Clone(good), gzipOf(t, []byte("more"))...), "bytes after its end"},
-		"an empty second gzip member":  {append(bytes.Clone(good), gzipOf(t, nil)...), "bytes after its end"},
-		"a tar in two gzip members":    {append(gzipOf(t, tarOf(t, files...)[:512]), gzipOf(t, tarOf(t, files...)[512:])...), "unexpected EOF"},
+		"garbage after the gzip":       {append(bytes.Clone(good), "garbage"...), "unexpected EOF"},
+		"more garbage after the gzip":  {append(bytes.Clone(good), "garbage of more than ten bytes"...), "invalid header"},
+		"zeros after the gzip":         {append(bytes.Clone(good), make([]byte, 64)...), "invalid header"},
+		"a second gzip member":         {append(bytes.Clone(good), gzipOf(t, []byte("more"))...), "padding"},
+		"a second whole archive":       {append(bytes.Clone(good), good...), "padding"},
 		"no end of the tar":            {gzipOf(t, tarOf(t, files...)[:3*1024]), "padding"},
 		"a tar cut in a file":          {gzipOf(t, tarOf(t, files...)[:514]), "unexpected EOF"},
 		"more padding":                 {gzipOf(t, append(tarOf(t, files...), make([]byte, 8192)...)), "padding"},

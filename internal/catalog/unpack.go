@@ -24,10 +24,13 @@ func Unpack(namespace string, archive []byte) ([]Entry, error) {
 	if !intent.IsLabel(namespace) {
 		return nil, fmt.Errorf("catalog of %q: that is not the name of a namespace", namespace)
 	}
+	files, canonical := readCanonical(archive)
 	sum := sha256.New()
-	files, err := read(archive, sum)
-	if err != nil {
-		return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
+	if !canonical {
+		var err error
+		if files, err = read(archive, sum); err != nil {
+			return nil, fmt.Errorf("catalog of %s: %w", namespace, err)
+		}
 	}
 	if len(files) == 0 || files[len(files)-1].Name != kustomizationName {
 		return nil, fmt.Errorf("catalog of %s: it does not end with %s", namespace, kustomizationName)
@@ -52,6 +55,9 @@ func Unpack(namespace string, archive []byte) ([]Entry, error) {
 	}
 	if !bytes.Equal(last.Data, kustomization(namespace, entries)) {
 		return nil, fmt.Errorf("catalog of %s: its kustomization does not list exactly its files", namespace)
+	}
+	if canonical {
+		return entries, nil
 	}
 	again := sha256.New()
 	if err := writeTar(again, namespace, entries); err != nil {
@@ -84,7 +90,6 @@ func read(archive []byte, tee io.Writer) ([]File, error) {
 		return nil, fmt.Errorf("archive: %w", err)
 	}
 	defer zr.Close()
-	zr.Multistream(false)
 	limited := &io.LimitedReader{R: zr, N: MaxBytes + 1}
 	all := io.TeeReader(limited, tee)
 	tr := tar.NewReader(all)
@@ -128,9 +133,6 @@ func read(archive []byte, tee io.Writer) ([]File, error) {
 	}
 	if limited.N <= 0 {
 		return nil, fmt.Errorf("archive: more than %d bytes: %w", MaxBytes, ErrTooLarge)
-	}
-	if in.Len() > 0 {
-		return nil, fmt.Errorf("archive: %d bytes after its end", in.Len())
 	}
 	return files, nil
 }
