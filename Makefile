@@ -65,6 +65,11 @@ e2e: build tools ## the end-to-end tests, verbose (RUN=regexp chooses)
 soak: build tools ## the long end-to-end tests (RUN=regexp chooses)
 	@go test -v -count=1 -timeout 6h ./e2e/soak/... $(if $(RUN),-run '$(RUN)')
 
+.PHONY: bench
+bench: build tools ## measure against the registry's own limits, and write docs/benchmarks.md (ARGS="--quick")
+	@go build -o bin/bench ./bench
+	@exec bin/bench $(if $(ARGS),$(ARGS),--write-docs docs)
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (60s each)
 	@exec scripts/fuzz '$(FUZZTIME)'
