@@ -342,3 +342,31 @@ func TestObservedRepairs(t *testing.T) {
 		})
 	}
 }
+
+// A request that was answered when a batch was formed does not wait for the
+// rest of the batch to be committed.
+func TestAnsweredRequestsDoNotWait(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		store := initialised(t)
+		p := start(t, store)
+		store.SetFault(func(op faulty.Op) faulty.Fault {
+			if op.Kind == faulty.PutManifest && op.Repository == catalogRepo {
+				return faulty.Delay{For: time.Second}
+			}
+			return nil
+		})
+		var writers sync.WaitGroup
+		writers.Go(func() { apply(t, p, "default", put("a", "small")) })
+		time.Sleep(100 * time.Millisecond)
+		writers.Go(func() { p.Apply(context.Background(), of(ledger.Change{Name: "none", Delete: true})) })
+		time.Sleep(100 * time.Millisecond)
+		writers.Go(func() { apply(t, p, "default", put("b", "small")) })
+		time.Sleep(time.Second) // the first is committed, the second answered, the third on its way
+		all, err := p.Namespaces()
+		if err != nil || all[0].Waiting != 1 || time.Since(all[0].WaitingSince) != time.Second {
+			t.Errorf("%+v, %v; want one that waits for a second", all, err)
+		}
+		writers.Wait()
+	})
+}
