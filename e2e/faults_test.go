@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -20,7 +19,6 @@ func TestServeFaults(t *testing.T) {
 		t.Run("drain/"+p.name, func(t *testing.T) { t.Parallel(); testDrain(t, p) })
 	}
 	t.Run("folder in use", func(t *testing.T) { t.Parallel(); testFolderInUse(t) })
-	t.Run("superseded", func(t *testing.T) { t.Parallel(); testSuperseded(t) })
 	t.Run("registry down", func(t *testing.T) { t.Parallel(); testRegistryDown(t) })
 }
 
@@ -60,35 +58,6 @@ func testFolderInUse(t *testing.T) {
 		t.Errorf("the second: exit code %d, %v\n%s", code, err, second.Log())
 	}
 	call(t, first, http.StatusCreated, http.MethodPut, "/api/v1/resources/web", api.ResourcePut{Spec: api.Spec{Type: "vm", Size: "small"}}, nil)
-}
-
-// Two servers on one external registry: the first is superseded, says so, and
-// writes nothing more; nothing that it acknowledged is lost.
-func testSuperseded(t *testing.T) {
-	first, host := places()[1].start(t)
-	w := startWriters(t, first, "shared", 4)
-	w.awaitCount(t, 10)
-	second := newServer(t, gsq.Options{Registry: host})
-	startServer(t, second)
-	await(t, time.Minute, "the first notices", func() error {
-		if w.refused(api.CodeSuperseded) == 0 {
-			return errors.New("it has not answered so")
-		}
-		return nil
-	})
-	w.end()
-	var readiness api.Readiness
-	call(t, first, http.StatusServiceUnavailable, http.MethodGet, "/readyz", nil, &readiness)
-	if why := failed(readiness)["ledger"]; !strings.Contains(why, "claimed") {
-		t.Errorf("readyz of the first: %+v", readiness)
-	}
-	if !strings.Contains(first.Log(), "another ledger has claimed the prefix") {
-		t.Error("the first one's log does not say that it is superseded")
-	}
-	call(t, first, http.StatusOK, http.MethodGet, "/api/v1/namespaces/shared/resources", nil, nil) // it stays up for reads
-	w.check(t, second, "shared")
-	call(t, second, http.StatusCreated, http.MethodPut, "/api/v1/namespaces/shared/resources/after", api.ResourcePut{Spec: api.Spec{Type: "vm", Size: "small"}}, nil)
-	readHistory(t, host)
 }
 
 func failed(r api.Readiness) map[string]string {

@@ -119,16 +119,14 @@ func call(t *testing.T, s *gsq.Server, status int, method, path string, body, re
 	}
 }
 
-// readHistory walks everything in the registry, which must hang together.
+// defaultPrefix is where a ledger writes that is not told where.
+const defaultPrefix = "gitops-squared"
+
+// readHistory walks everything under the default prefix, which must hang
+// together.
 func readHistory(t *testing.T, host string) *history.History {
 	t.Helper()
-	r := history.New(host)
-	defer r.Close()
-	h, err := r.Read(t.Context(), "gitops-squared")
-	if err != nil {
-		t.Fatalf("the registry's content: %v", err)
-	}
-	return h
+	return readPrefix(t, host, defaultPrefix)
 }
 
 // await calls check until it returns nil. Its last error is the test's when
