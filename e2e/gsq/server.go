@@ -22,6 +22,7 @@ type Options struct {
 	Dir      string   // holds the data, the log and a home of its own; created if missing
 	Registry string   // REGISTRY_HOST; empty means the embedded registry
 	Args     []string // more flags of gsq serve
+	Runner   []string // a program that becomes gsq serve, with its flags; empty means none
 }
 
 // Server is a gsq server that can be ended and started again at the same
@@ -73,8 +74,9 @@ func (s *Server) Start() error {
 		return err
 	}
 	defer log.Close() // the process has its own descriptor
-	cmd := exec.Command(os.Getenv(binaryVariable), append([]string{"serve",
-		"--listen", s.Host, "--data", filepath.Join(s.o.Dir, "data")}, s.o.Args...)...)
+	line := slices.Concat(s.o.Runner, []string{os.Getenv(binaryVariable), "serve",
+		"--listen", s.Host, "--data", filepath.Join(s.o.Dir, "data")}, s.o.Args)
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Env = s.environment("REGISTRY_HOST=" + s.o.Registry)
 	cmd.Dir = s.o.Dir
 	cmd.Stdout, cmd.Stderr = log, log
