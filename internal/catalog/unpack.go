@@ -136,22 +136,3 @@ func read(archive []byte, tee io.Writer) ([]File, error) {
 	}
 	return files, nil
 }
-
-// Verify unpacks an archive and compares it, entry by entry, with what it
-// should hold (sorted by name). It is run on every catalog before a tag names
-// it.
-func Verify(namespace string, archive []byte, want []Entry) error {
-	got, err := Unpack(namespace, archive)
-	if err != nil {
-		return err
-	}
-	if len(got) != len(want) {
-		return fmt.Errorf("catalog of %s: it holds %d resources, want %d", namespace, len(got), len(want))
-	}
-	for i := range got {
-		if got[i].Name != want[i].Name || !bytes.Equal(got[i].YAML, want[i].YAML) {
-			return fmt.Errorf("catalog of %s: it holds another %s than it should", namespace, want[i].Name)
-		}
-	}
-	return nil
-}

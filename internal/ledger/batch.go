@@ -166,7 +166,8 @@ func (b *batch) build() (proposal, *state, error) {
 	slices.SortFunc(b.changes, func(x, y artifact.RecordChange) int { return cmp.Compare(x.Name, y.Name) })
 	slices.SortFunc(b.outcomes, func(x, y Outcome) int { return cmp.Compare(x.Name, y.Name) })
 	next := newState(Revision{}, b.base.with(b.outcomes))
-	layer, err := content(b.ns.name, next.Entries)
+	layer, parts, err := content(&b.ns.l.packer, b.ns.name, next.Entries, b.base.parts)
+	next.parts = parts
 	if err != nil {
 		return proposal{}, nil, err
 	}

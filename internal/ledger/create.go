@@ -159,7 +159,7 @@ func (ns *namespace) first(ctx, prepare context.Context, begin func() error) err
 	if err != nil || found {
 		return err
 	}
-	layer, err := content(ns.name, nil)
+	layer, _, err := content(&ns.l.packer, ns.name, nil, nil)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"gitops-squared.io/gsq/internal/artifact"
+	"gitops-squared.io/gsq/internal/catalog"
 	"gitops-squared.io/gsq/internal/intent"
 	"gitops-squared.io/gsq/internal/registry"
 )
@@ -74,6 +75,7 @@ type Ledger struct {
 	o      Options
 	layout artifact.Layout
 	stamps stamps
+	packer catalog.Packer
 
 	notReady atomic.Pointer[Error] // nil while writes are accepted
 

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -15,7 +14,8 @@ import (
 // state is a namespace's content at its head. It is immutable.
 type state struct {
 	Snapshot
-	bytes int // of all manifests
+	bytes int            // of all manifests
+	parts *catalog.Parts // of its archive, if this process packed it; else nil
 }
 
 func newState(r Revision, entries []*Entry) *state {
@@ -54,20 +54,18 @@ func (s Snapshot) with(outcomes []Outcome) []*Entry {
 	return append(entries, rest...)
 }
 
-// content packs entries into a catalog's layer and checks the result.
-func content(namespace string, entries []*Entry) (registry.Blob, error) {
+// content packs entries into a catalog's layer. What before, the parts of an
+// earlier one (or nil), has in common with it is taken from there.
+func content(packer *catalog.Packer, namespace string, entries []*Entry, before *catalog.Parts) (registry.Blob, *catalog.Parts, error) {
 	files := make([]catalog.Entry, len(entries))
 	for i, e := range entries {
 		files[i] = catalog.Entry{Name: e.Name, YAML: e.YAML}
 	}
-	data, err := catalog.Pack(namespace, files)
+	data, parts, err := packer.Pack(namespace, files, before)
 	if err != nil {
-		return registry.Blob{}, err
+		return registry.Blob{}, nil, err
 	}
-	if err := catalog.Verify(namespace, data, files); err != nil {
-		return registry.Blob{}, fmt.Errorf("the catalog does not read back as it was written: %w", err)
-	}
-	return registry.NewBlob(artifact.TypeFluxContent, data), nil
+	return registry.NewBlob(artifact.TypeFluxContent, data), parts, nil
 }
 
 func revisionOf(rev artifact.Revision) (Revision, error) {
@@ -88,8 +86,7 @@ func readState(layout artifact.Layout, namespace string, rev artifact.Revision) 
 	}
 	entries := make([]*Entry, len(files))
 	for i, r := range resources {
-		// The copy lets go of the archive that the manifest is a part of.
-		yaml := bytes.Clone(files[i].YAML)
+		yaml := files[i].YAML
 		entries[i] = &Entry{Resource: r, YAML: yaml, Digest: artifact.Resource(r, yaml).Manifest.Digest, Repository: layout.Resource(r.Ref)}
 	}
 	revision, err := revisionOf(rev)

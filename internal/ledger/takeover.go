@@ -220,7 +220,7 @@ func (ns *namespace) takeOverProposal(plan []decision) (proposal, *state, error)
 		}
 		changes = append(changes, change)
 	}
-	layer, err := content(ns.name, entries)
+	layer, _, err := content(&ns.l.packer, ns.name, entries, nil)
 	if err != nil {
 		return proposal{}, nil, err
 	}
