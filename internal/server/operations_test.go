@@ -12,10 +12,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"gitops-squared.io/gsq/api"
+	"gitops-squared.io/gsq/internal/ledger"
 	"gitops-squared.io/gsq/internal/server"
 )
 
@@ -90,6 +92,9 @@ func TestMetrics(t *testing.T) {
 		`gsq_resources{namespace="shop"} 1`,
 		`gsq_catalog_revision{namespace="shop"} 2`,
 		`gsq_namespace_refuses_writes{namespace="shop"} 0`,
+		`gsq_ledger_superseded 0`,
+		`gsq_queue_length{namespace="shop"} 0`,
+		`gsq_queue_oldest_age_seconds{namespace="shop"} 0`,
 		`gsq_test_extra 0`,
 	} {
 		if !strings.Contains(body, line+"\n") {
@@ -105,6 +110,39 @@ func TestMetrics(t *testing.T) {
 	body = serve(t, failing(errors.New("not loaded"))).do("GET", "/metrics", "").want(200).body
 	if !strings.Contains(body, "gsq_ledger_ready 0\n") || strings.Contains(body, "gsq_namespaces{") {
 		t.Error("a ledger that is not loaded has namespaces")
+	}
+}
+
+// What the ledger says of itself, when something is wrong with it.
+func TestMetricsOfALedgerInTrouble(t *testing.T) {
+	t.Parallel()
+	f := serve(t, stub{
+		ready: func() error { return &ledger.Error{Code: ledger.CodeSuperseded, Message: "x"} },
+		namespaces: func() ([]ledger.Namespace, error) {
+			return []ledger.Namespace{
+				{Name: "shop", State: ledger.Active, Waiting: 7, WaitingSince: time.Now().Add(-time.Hour), Problem: "x"},
+				{Name: "calm", State: ledger.Active},
+			}, nil
+		},
+	})
+	body := f.do("GET", "/metrics", "").want(200).body
+	for _, line := range []string{
+		`gsq_ledger_ready 0`, `gsq_ledger_superseded 1`,
+		`gsq_namespace_refuses_writes{namespace="shop"} 1`, `gsq_namespace_refuses_writes{namespace="calm"} 0`,
+		`gsq_queue_length{namespace="shop"} 7`, `gsq_queue_length{namespace="calm"} 0`,
+		`gsq_queue_oldest_age_seconds{namespace="calm"} 0`,
+	} {
+		if !strings.Contains(body, line+"\n") {
+			t.Errorf("no line %s", line)
+		}
+	}
+	age := regexp.MustCompile(`gsq_queue_oldest_age_seconds\{namespace="shop"\} (3[67]\d\d)`).FindStringSubmatch(body)
+	if age == nil {
+		t.Error("the oldest request is not an hour old")
+	}
+	body = serve(t, failing(&ledger.Error{Code: ledger.CodeNotReady, Message: "x"})).do("GET", "/metrics", "").want(200).body
+	if !strings.Contains(body, "gsq_ledger_superseded 0\n") {
+		t.Error("a ledger that is not loaded is superseded")
 	}
 }
 
