@@ -84,6 +84,7 @@ const (
 
 	// The server cannot do it now.
 	CodeQueueFull           Code = "queue-full"           // 503: try again
+	CodeOverloaded          Code = "overloaded"           // 503: try again
 	CodeRegistryUnavailable Code = "registry-unavailable" // 503: try again
 	CodeNotReady            Code = "not-ready"            // 503: try again
 	CodeOutcomeUnknown      Code = "outcome-unknown"      // 504: it may have been done; repeating it is safe

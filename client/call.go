@@ -77,7 +77,7 @@ func repeatAfter(err error, call call) (time.Duration, bool) {
 	}
 	wait := time.Duration(min(e.Problem.RetryAfter, int(maxWait/time.Second))) * time.Second
 	switch e.Problem.Code {
-	case api.CodeQueueFull, api.CodeRegistryUnavailable, api.CodeNotReady:
+	case api.CodeQueueFull, api.CodeOverloaded, api.CodeRegistryUnavailable, api.CodeNotReady:
 		return wait, e.Problem.RetryAfter > 0
 	case api.CodeOutcomeUnknown:
 		return max(wait, time.Second), call.repeatUnknown

@@ -36,7 +36,7 @@ func advise(err error) error {
 		return withHint(err, `"gsq namespaces" lists what there is; the first apply creates a namespace`)
 	case api.CodeConfirm:
 		return withHint(err, `"gsq diff --prune" shows what would be deleted; --confirm does it`)
-	case api.CodeQueueFull, api.CodeRegistryUnavailable, api.CodeNotReady:
+	case api.CodeQueueFull, api.CodeOverloaded, api.CodeRegistryUnavailable, api.CodeNotReady:
 		return withHint(err, "nothing changed; try again")
 	case api.CodeOutcomeUnknown:
 		return withHint(err, `it may have been done or not; "gsq get" tells, and repeating the command is safe`)

@@ -102,7 +102,7 @@ func runServe(ctx context.Context, p process, config *settings, log *slog.Logger
 	if _, err := fmt.Fprintln(p.Out, "listening on", url); err != nil {
 		return errors.Join(err, back.close())
 	}
-	s := &service{ledger: book, server: handler, http: server.HTTP(handler, log), back: back, log: log}
+	s := &service{ledger: book, server: handler, http: handler.HTTP(), back: back, log: log}
 	return s.run(ctx, listener)
 }
 

@@ -2,14 +2,12 @@ package server
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"mime"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 
@@ -69,7 +67,9 @@ func (s *Server) admit(ctx huma.Context, next func(huma.Context)) {
 	var p *problem
 	if c.body != nil {
 		var found []api.Fault
-		found, p = c.readBody(w, r)
+		var release func()
+		found, release, p = s.readBody(w, r, c)
+		defer release()
 		faults = append(faults, found...)
 	}
 	switch {
@@ -161,22 +161,29 @@ func (c *contract) preconditions(r *http.Request) []api.Fault {
 	return faults
 }
 
-// readBody reads and checks the body, and leaves it for huma to decode. The
-// problem is that of a body which cannot be checked at all.
-func (c *contract) readBody(w http.ResponseWriter, r *http.Request) ([]api.Fault, *problem) {
+// readBody receives and checks the body. release is to be called when the
+// request is answered.
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request, c *contract) (faults []api.Fault, release func(), p *problem) {
 	if p := checkMediaType(r.Header); p != nil {
-		return nil, p
+		return nil, func() {}, p
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, api.MaxBodyBytes))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, newProblem(api.CodeBodyTooLarge, "The body has more than %d bytes.", api.MaxBodyBytes)
+	data, release, p := s.receive(w, r)
+	if p != nil {
+		return nil, release, p
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, newProblem(api.CodeRequestTimeout, "The body did not arrive within %s.", readTimeout)
+	if len(data) > freeBodyBytes {
+		// What is made of a large body takes many times its size, for as long
+		// as it is checked.
+		s.checking <- struct{}{}
+		defer func() { <-s.checking }()
 	}
-	if err != nil {
-		return nil, newProblem(api.CodeMalformed, "The body did not arrive as a whole.")
-	}
+	faults, p = c.checkBody(r, data)
+	return faults, release, p
+}
+
+// checkBody checks a body, and leaves it for huma to decode. The problem is
+// that of a body which cannot be checked at all.
+func (c *contract) checkBody(r *http.Request, data []byte) ([]api.Fault, *problem) {
 	body, faults, err := parse(data)
 	if err != nil {
 		return nil, newProblem(api.CodeMalformed, "The body cannot be read: %v.", err)

@@ -183,7 +183,7 @@ func newTarget(b *testing.B, h http.Handler) *target {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := server.HTTP(h, silent())
+	s := &http.Server{Handler: h, ReadTimeout: time.Minute, WriteTimeout: time.Minute, ReadHeaderTimeout: time.Minute, IdleTimeout: time.Minute}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(listener) }()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: benchClients}}

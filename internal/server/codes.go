@@ -47,6 +47,8 @@ func kindOf(code api.Code) (k kindOfProblem, ok bool) {
 		k = kindOfProblem{http.StatusGone, "The revision is not available any more", 0}
 	case api.CodeQueueFull:
 		k = kindOfProblem{http.StatusServiceUnavailable, "Too many writes are waiting", 1}
+	case api.CodeOverloaded:
+		k = kindOfProblem{http.StatusServiceUnavailable, "The server has too much to do", 1}
 	case api.CodeRegistryUnavailable:
 		k = kindOfProblem{http.StatusServiceUnavailable, "The registry does not answer", 5}
 	case api.CodeNotReady:

@@ -86,7 +86,7 @@ func serve(t *testing.T, l server.Ledger, change ...func(*server.Options)) *fixt
 		t.Fatal(err)
 	}
 	h := httptest.NewUnstartedServer(s)
-	h.Config = server.HTTP(s, o.Log)
+	h.Config = s.HTTP()
 	h.Start()
 	t.Cleanup(h.Close)
 	return &fixture{t: t, server: s, http: h}

@@ -17,16 +17,19 @@ const (
 	maxHeaderBytes  = 64 << 10
 )
 
-// HTTP returns a server with time-outs and bounds on every connection.
-func HTTP(handler http.Handler, log *slog.Logger) *http.Server {
+// HTTP returns a server with time-outs and bounds on every connection, and on
+// their number. It is to be called once.
+func (s *Server) HTTP() *http.Server {
 	return &http.Server{
-		Handler:           handler,
+		Handler:           s,
+		ConnContext:       s.connections.accept,
+		ConnState:         s.connections.state,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }
 

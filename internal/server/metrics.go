@@ -55,7 +55,7 @@ func newMetrics(l Ledger, version string, more []prometheus.Collector) (*metrics
 }
 
 func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Timeout: 10 * time.Second})
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Timeout: 10 * time.Second, MaxRequestsInFlight: 16})
 }
 
 func (m *metrics) observe(route, method string, status int, took time.Duration) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,10 @@ type Server struct {
 	now              func() time.Time
 	draining         atomic.Bool
 	lists            listCache
+	connections      *connections
+	bodies           *budget       // by namespace
+	uploads          *budget       // by repository
+	checking         chan struct{} // has room for each large body that may be checked now
 
 	special   map[string]func(*http.Request, *value) []api.Fault // by operation: faults that no schema finds
 	contracts map[string]*contract                               // by operation
@@ -76,7 +81,13 @@ func New(o Options) (*Server, error) {
 		},
 		contracts: map[string]*contract{},
 		lists:     listCache{lists: map[string]*encodedList{}},
-		mux:       http.NewServeMux(),
+
+		connections: newConnections(),
+		bodies:      newBudget(heldBodyBytes),
+		uploads:     newBudget(heldTransferBytes),
+		checking:    make(chan struct{}, runtime.GOMAXPROCS(0)),
+
+		mux: http.NewServeMux(),
 	}
 	described, err := s.newAPI(s.mux, o.Schema, o.Version)
 	if err != nil {
@@ -86,15 +97,15 @@ func New(o Options) (*Server, error) {
 	if err := s.addDocumentation(described.OpenAPI()); err != nil {
 		return nil, err
 	}
-	metrics, err := newMetrics(o.Ledger, o.Version, o.Collectors)
+	metrics, err := newMetrics(o.Ledger, o.Version, append(s.connections.collectors(), o.Collectors...))
 	if err != nil {
 		return nil, err
 	}
 	s.mux.Handle("GET /metrics", metrics.handler())
 	if o.Registry != nil {
-		s.mux.Handle("/v2/", transfers(o.Registry))
+		s.mux.Handle("/v2/", transfers(s.limitUploads(o.Registry)))
 	}
-	s.handler = s.identify(s.observe(metrics, s.rescue(http.HandlerFunc(s.route))))
+	s.handler = s.identify(s.observe(metrics, s.rescue(s.limit(http.HandlerFunc(s.route)))))
 	return s, nil
 }
 
