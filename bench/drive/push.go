@@ -22,10 +22,6 @@ type Push struct {
 	Tags       []string
 }
 
-// Requests is how many requests Push sends for an artifact of two blobs with
-// two tags.
-const Requests = 6
-
 // Push pushes each blob with a POST and a PUT, and then the manifest once a
 // tag (OCI distribution specification 1.1, "POST then PUT" and "Pushing
 // Manifests"), one after the other. It asks for nothing before.

@@ -42,10 +42,11 @@ func explanation(target string) string {
 			"after a sync to the disk; with `none`, neither waits for one. A raw push syncs with each of its requests but\n" +
 			"the POSTs; what runs at the same time shares syncs.\n"
 	case "distribution":
-		return "gsq against CNCF Distribution with its file system driver, which syncs each file that it writes but not the\n" +
-			"folders. Raw pushes go to the same process, to repositories outside gsq's prefix. It takes about a hundred\n" +
-			"artifacts a second, so the sizes are smaller than on the embedded registry; each row says which. Reads of\n" +
-			"the API are answered from memory and do not depend on the registry: they are measured above.\n"
+		return "gsq against CNCF Distribution with its file system driver, which syncs each file that it writes and the\n" +
+			"folder that the file lies in, but not the folders that it makes, nor the one that it moves a blob to. Raw\n" +
+			"pushes go to the same process, to repositories outside gsq's prefix. It takes far fewer artifacts a second,\n" +
+			"so the sizes are smaller than on the embedded registry; each row says which. Reads of the API are answered\n" +
+			"from memory and do not depend on the registry: they are measured above.\n"
 	}
 	return "gsq against a registry that was there. How durable it is, it decides, for both sides alike.\n"
 }

@@ -48,7 +48,7 @@ func (p Plot) WriteSVG(w io.Writer) error {
 		}
 	}
 	stepX, stepY := step(maxX), step(maxY)
-	maxX, maxY = math.Ceil(maxX/stepX)*stepX, math.Ceil(maxY/stepY)*stepY
+	maxX, maxY = max(1, math.Ceil(maxX/stepX))*stepX, max(1, math.Ceil(maxY/stepY))*stepY
 	x := func(v float64) float64 { return left + v/maxX*(width-left-right) }
 	y := func(v float64) float64 { return height - below - v/maxY*(height-top-below) }
 

@@ -46,7 +46,7 @@ func components() []component {
 		{"internal/toolbox", nil},
 		{"internal/architecture", nil},
 		{"bench", []string{"api", "e2e", "internal/toolbox", "internal/intent", "internal/artifact", "internal/registry"}},
-		{"e2e", []string{"api", "client", "internal/toolbox", "internal/intent", "internal/artifact", "internal/catalog", "internal/registry"}},
+		{"e2e", []string{"bench/report", "api", "client", "internal/toolbox", "internal/intent", "internal/artifact", "internal/catalog", "internal/registry"}},
 	}
 }
 
