@@ -79,7 +79,7 @@ type Blob struct {
 
 // NewBlob computes the digest (sha256) of data.
 func NewBlob(mediaType string, data []byte) Blob {
-	return Blob{MediaType: mediaType, Digest: digest.FromBytes(data), Data: data}
+	return Blob{MediaType: mediaType, Digest: sha256Of(data), Data: data}
 }
 
 // Descriptor describes the blob in a manifest.
@@ -96,7 +96,7 @@ type Manifest struct {
 
 // NewManifest computes the digest (sha256) of data.
 func NewManifest(mediaType string, data []byte) Manifest {
-	return Manifest{MediaType: mediaType, Digest: digest.FromBytes(data), Data: data}
+	return Manifest{MediaType: mediaType, Digest: sha256Of(data), Data: data}
 }
 
 // Artifact is a manifest with the blobs that it names.
