@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime"
+	"slices"
 	"strconv"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -35,6 +36,7 @@ func (s *Store) databaseOptions(fs vfs.FS, create bool) *pebble.Options {
 		Logger:             databaseLog{log: log, fatal: s.fail},
 		EventListener:      &pebble.EventListener{},
 	}
+	o.EventListener.WALCreated = s.noteLog
 	o.EventListener.BackgroundError = func(err error) {
 		log.Error("embedded registry: background work of the database failed", "error", err.Error())
 	}
@@ -57,10 +59,21 @@ func (s *Store) openDatabase(create bool) (*pebble.DB, error) {
 	if err == nil {
 		return db, nil
 	}
-	if errors.Is(err, pebble.ErrDBDoesNotExist) || errors.Is(err, os.ErrNotExist) || pebble.IsCorruptionError(err) {
+	if isDamage(err) {
 		return nil, fmt.Errorf("%w (database: %w)", ErrDamaged, err)
 	}
 	return nil, fmt.Errorf("database: %w", err)
+}
+
+// isDamage tells what the database says of the files that it found from what
+// the operating system says of reading them, such as that they may not be read.
+// That they are missing, or folders, is damage.
+func isDamage(err error) bool {
+	var number syscall.Errno
+	if !errors.As(err, &number) {
+		return true
+	}
+	return slices.Contains([]syscall.Errno{syscall.ENOENT, syscall.ENOTDIR, syscall.EISDIR}, number)
 }
 
 // checkDatabase checks that the database is one that belongs to a store with a

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/opencontainers/go-digest"
@@ -21,6 +22,8 @@ const (
 	databaseName = "db"
 	blobsName    = "blobs"
 	uploadsName  = "uploads"
+
+	newestLogFile = "newest-log"
 )
 
 // formatVersion is the version of the layout, of files and keys alike. It
@@ -37,6 +40,9 @@ func readFormat(fs vfs.FS, folder string) (int, error) {
 	data, err := readSmallFile(fs, fs.PathJoin(folder, formatFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, nil
+	}
+	if errors.Is(err, syscall.EISDIR) {
+		err = damagedIf(true, "%q is a folder", formatFile)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", folder, err)
@@ -167,11 +173,18 @@ func damagedIf(is bool, format string, args ...any) error {
 	return fmt.Errorf("%w (%s)", ErrDamaged, fmt.Sprintf(format, args...))
 }
 
-// checkParts returns ErrDamaged if a folder is missing that holds data.
+// checkParts returns ErrDamaged if a folder is missing that holds data, or is
+// none.
 func checkParts(fs vfs.FS, folder string) error {
 	for _, name := range []string{databaseName, fs.PathJoin(blobsName, digest.SHA256.String()), fs.PathJoin(blobsName, digest.SHA512.String())} {
-		if is, err := exists(fs, fs.PathJoin(folder, name)); err != nil || !is {
-			return errors.Join(err, damagedIf(!is, "its folder %q is missing", name))
+		info, err := fs.Stat(fs.PathJoin(folder, name))
+		switch {
+		case errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
+			return damagedIf(true, "its folder %q is missing", name)
+		case err != nil:
+			return err
+		case !info.IsDir():
+			return damagedIf(true, "%q is not a folder", name)
 		}
 	}
 	return nil

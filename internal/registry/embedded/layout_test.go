@@ -71,7 +71,7 @@ func TestLayout(t *testing.T) {
 
 	names, err := s.fs.List("/data")
 	slices.Sort(names)
-	if err != nil || fmt.Sprint(names) != "[blobs db format lock uploads]" {
+	if err != nil || fmt.Sprint(names) != "[blobs db format lock newest-log uploads]" {
 		t.Errorf("data folder: %v, %v", names, err)
 	}
 	if file, err := readSmallFile(s.fs, "/data/format"); err != nil || string(file) != "1\n" {

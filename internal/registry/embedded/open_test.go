@@ -113,6 +113,31 @@ func flip(t *testing.T, pattern string) {
 	}
 }
 
+// resize cuts every file that matches to a part of its size.
+func resize(t *testing.T, pattern string, part float64) {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no file matches %s: %v", pattern, err)
+	}
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(file, int64(part*float64(info.Size()))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func mkdir(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func remove(t *testing.T, pattern string) {
 	t.Helper()
 	files, err := filepath.Glob(pattern)
@@ -131,19 +156,30 @@ func remove(t *testing.T, pattern string) {
 func TestDamageIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(t *testing.T, folder string){
-		"no format file":          func(t *testing.T, f string) { remove(t, f+"/format") },
-		"format file without one": func(t *testing.T, f string) { remove(t, f+"/format"); touch(t, f+"/format") },
-		"no database":             func(t *testing.T, f string) { remove(t, f+"/db") },
-		"empty database folder":   func(t *testing.T, f string) { remove(t, f+"/db/*") },
-		"no manifest of tables":   func(t *testing.T, f string) { remove(t, f+"/db/MANIFEST-*") },
-		"damaged list of tables":  func(t *testing.T, f string) { flip(t, f+"/db/MANIFEST-*") },
-		"no tables":               func(t *testing.T, f string) { remove(t, f+"/db/*.sst") },
-		"damaged tables":          func(t *testing.T, f string) { flip(t, f+"/db/*.sst") },
-		"no blob folder":          func(t *testing.T, f string) { remove(t, f+"/blobs/sha512") },
-		"no large blobs":          func(t *testing.T, f string) { remove(t, f+"/blobs/sha256/*") },
-		"damaged large blob":      func(t *testing.T, f string) { flip(t, f+"/blobs/sha256/*") },
-		"only the marker":         func(t *testing.T, f string) { remove(t, f+"/*"); touch(t, f+"/initialised") },
-		"only blobs":              func(t *testing.T, f string) { remove(t, f+"/db"); remove(t, f+"/format") },
+		"no format file":                     func(t *testing.T, f string) { remove(t, f+"/format") },
+		"format file without one":            func(t *testing.T, f string) { remove(t, f+"/format"); touch(t, f+"/format") },
+		"no database":                        func(t *testing.T, f string) { remove(t, f+"/db") },
+		"empty database folder":              func(t *testing.T, f string) { remove(t, f+"/db/*") },
+		"no manifest of tables":              func(t *testing.T, f string) { remove(t, f+"/db/MANIFEST-*") },
+		"damaged list of tables":             func(t *testing.T, f string) { flip(t, f+"/db/MANIFEST-*") },
+		"no tables":                          func(t *testing.T, f string) { remove(t, f+"/db/*.sst") },
+		"damaged tables":                     func(t *testing.T, f string) { flip(t, f+"/db/*.sst") },
+		"no marker of the list of tables":    func(t *testing.T, f string) { remove(t, f+"/db/marker.manifest.*") },
+		"no marker of the database's format": func(t *testing.T, f string) { remove(t, f+"/db/marker.format-version.*") },
+		"list of tables cut short":           func(t *testing.T, f string) { resize(t, f+"/db/MANIFEST-*", 0.5) },
+		"empty list of tables":               func(t *testing.T, f string) { resize(t, f+"/db/MANIFEST-*", 0) },
+		"tables cut short":                   func(t *testing.T, f string) { resize(t, f+"/db/*.sst", 0.5) },
+		"no log":                             func(t *testing.T, f string) { remove(t, f+"/db/*.log") },
+		"large blob cut short":               func(t *testing.T, f string) { resize(t, f+"/blobs/sha256/*", 0.5) },
+		"format file of another kind":        func(t *testing.T, f string) { remove(t, f+"/format"); mkdir(t, f+"/format") },
+		"note of a log without one":          func(t *testing.T, f string) { remove(t, f+"/newest-log"); touch(t, f+"/newest-log") },
+		"blob folder is a file":              func(t *testing.T, f string) { remove(t, f+"/blobs/sha512"); touch(t, f+"/blobs/sha512") },
+		"database is a file":                 func(t *testing.T, f string) { remove(t, f+"/db"); touch(t, f+"/db") },
+		"no blob folder":                     func(t *testing.T, f string) { remove(t, f+"/blobs/sha512") },
+		"no large blobs":                     func(t *testing.T, f string) { remove(t, f+"/blobs/sha256/*") },
+		"damaged large blob":                 func(t *testing.T, f string) { flip(t, f+"/blobs/sha256/*") },
+		"only the marker":                    func(t *testing.T, f string) { remove(t, f+"/*"); touch(t, f+"/initialised") },
+		"only blobs":                         func(t *testing.T, f string) { remove(t, f+"/db"); remove(t, f+"/format") },
 		"another database": func(t *testing.T, f string) {
 			remove(t, f+"/db")
 			other, _ := filled(t)

@@ -84,7 +84,11 @@ func (s *Store) load() error {
 			return fmt.Errorf("%s: %w", s.folder, err)
 		}
 	}
-	if err := errors.Join(checkParts(s.fs, s.folder), clearUploads(s.fs, s.folder)); err != nil {
+	err = errors.Join(checkParts(s.fs, s.folder), clearUploads(s.fs, s.folder))
+	if err == nil && format != 0 { // else the note is of an interrupted making
+		err = s.checkLog()
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", s.folder, err)
 	}
 	if s.db, err = s.openDatabase(format == 0); err != nil {
@@ -108,6 +112,11 @@ func (s *Store) load() error {
 func (s *Store) complete() error {
 	version := strconv.Itoa(formatVersion)
 	if err := s.db.Set(formatKey(), []byte(version), pebble.Sync); err != nil {
+		return err
+	}
+	// The database began its log before it took on its format. Only the next
+	// one tells damage from a torn end.
+	if err := s.db.Flush(); err != nil {
 		return err
 	}
 	return writeSynced(s.fs, s.folder, formatFile, []byte(version+"\n"))
