@@ -12,14 +12,15 @@ import (
 type grown struct {
 	few, many  *place
 	namespaces []string
-	held       int // resources in many
+	held       int   // resources in many
+	broken     error // not nil: what the servers hold is unknown
 }
 
 // growth returns the two servers: the one with many resources holds nothing
 // yet when it is asked for the first time.
 func (s *session) growth(ctx context.Context) (*grown, error) {
 	if s.grown != nil {
-		return s.grown, nil
+		return s.grown, s.grown.broken
 	}
 	g := &grown{}
 	for i := range s.sizes.namespaces {
@@ -82,11 +83,16 @@ func (p *place) pushing(n int) reading {
 // cost is the time of one in milliseconds, from a series of rates.
 func cost(rates []float64) float64 { return 1000 / report.Median(rates) }
 
-func (s *session) measureGrowth(ctx context.Context, m setting) ([]report.Row, error) {
+func (s *session) measureGrowth(ctx context.Context, m setting) (rows []report.Row, err error) {
 	g, err := s.growth(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			g.broken = fmt.Errorf("what was written before it failed cannot be measured: %w", err)
+		}
+	}()
 	n, few := s.sizes.grown, s.sizes.few
 	small, creates, raw := g.few.creating(g.namespaces, few, n), report.Curve{Name: "a create"}, report.Curve{Name: "a raw push"}
 	b, got, err := s.inTurn(ctx, g.few.pushing(n), small)

@@ -122,9 +122,6 @@ func (o *options) session(target, dir string, log io.Writer) *session {
 	if o.rounds > 0 {
 		s.sizes.rounds = o.rounds
 	}
-	if o.profiles != "" {
-		s.sizes.rounds = max(s.sizes.rounds, 2) // the first one is not profiled
-	}
 	if strings.Contains(target, "://") {
 		s.target, s.registryURL = "registry", target
 	}

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,34 +13,35 @@ import (
 	"gitops-squared.io/gsq/bench/drive"
 )
 
-// startProfile is how many seconds of a start are profiled.
-const startProfile = 3
+const (
+	startProfile = 3  // seconds of a start that are profiled
+	readProfile  = 10 // seconds of anything else
+)
 
-// profiled is a reading that writes a profile of the server's processor time,
-// from its second round on: the first one tells how long to profile. A
-// profile's length has to be said before, and idle time adds nothing to it.
+// profiled is a reading that writes a profile of the server's processor time:
+// in its last round, the product is measured again and again as long as the
+// profile lasts, and the last value counts.
 func (s *session) profiled(p *place, id string, read reading) reading {
 	if s.profiles == "" {
 		return read
 	}
-	var took time.Duration
 	return func(ctx context.Context, round int) (float64, error) {
-		started := time.Now()
-		if round == 0 {
-			v, err := read(ctx, round)
-			took = time.Since(started)
-			return v, err
+		if round < s.sizes.rounds-1 {
+			return read(ctx, round)
 		}
 		done := make(chan error, 1)
-		go func() { done <- s.cpuProfile(ctx, p, id, int(math.Ceil(1.2*took.Seconds()))+1) }()
-		v, err := read(ctx, round)
-		if failed := <-done; err == nil {
-			err = failed
+		go func() { done <- s.cpuProfile(ctx, p, id, readProfile) }()
+		for again := round; ; again++ { // a round that nothing was written in yet
+			v, err := read(ctx, again)
+			if err != nil {
+				return 0, errors.Join(err, <-done)
+			}
+			select {
+			case err := <-done:
+				return v, errors.Join(err, s.saveProfile(ctx, p, "allocs", id+"-allocs"))
+			default:
+			}
 		}
-		if err == nil {
-			err = s.saveProfile(ctx, p, "allocs", id+"-allocs")
-		}
-		return v, err
 	}
 }
 

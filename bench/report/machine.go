@@ -20,6 +20,7 @@ type Machine struct {
 	System     string `json:"system"`     // operating system, architecture and kernel
 	FileSystem string `json:"fileSystem"` // of the data folder
 	Go         string `json:"go"`
+	Load       string `json:"load"`   // average number of programs that wanted to run, in the minute before
 	Commit     string `json:"commit"` // of the product; with + when files were changed since
 }
 
@@ -32,6 +33,9 @@ func Inspect(data, root string) Machine {
 	}
 	if kernel, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		m.System += ", kernel " + strings.TrimSpace(string(kernel))
+	}
+	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
+		m.Load, _, _ = strings.Cut(string(load), " ")
 	}
 	if kib, _, ok := strings.Cut(field("/proc/meminfo", "MemTotal"), " "); ok {
 		if n, err := strconv.ParseInt(kib, 10, 64); err == nil {
@@ -47,6 +51,7 @@ func (m Machine) facts() []fact {
 	all := []fact{
 		{"processor", m.CPU}, {"cores", strconv.Itoa(m.Cores)}, {"memory", m.Memory}, {"system", m.System},
 		{"file system of the data", m.FileSystem}, {"Go", m.Go}, {"commit", m.Commit},
+		{"load before the start", m.Load},
 	}
 	var known []fact
 	for _, f := range all {
