@@ -19,9 +19,11 @@ import (
 // torn end of the log from damage in its middle and checks tables' footers.
 const databaseFormat = pebble.FormatTableFormatV6
 
+// The cache gives way to up to two memory tables, which are counted against it.
+// A small table also means a short log, and thus a fast start.
 const (
-	cacheBytes    = 64 << 20
-	memTableBytes = 32 << 20
+	cacheBytes    = 32 << 20
+	memTableBytes = 8 << 20
 )
 
 func (s *Store) databaseOptions(fs vfs.FS, create bool) *pebble.Options {

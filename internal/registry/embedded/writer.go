@@ -103,9 +103,13 @@ func (w *writer) adopt() error {
 	return nil
 }
 
+// blindBytes is the size up to which writing a blob again costs less than
+// looking whether it is there.
+const blindBytes = 4 << 10
+
 func (w *writer) addBlob(repo string, b registry.Blob) error {
 	known := w.known[b.Digest]
-	if !known {
+	if !known && len(b.Data) > blindBytes {
 		var err error
 		if known, err = w.s.stored(b.Digest); err != nil {
 			return err
@@ -147,10 +151,8 @@ func (w *writer) addFile(repo string, d digest.Digest, path string, size int64) 
 	return w.addLink(repo, d, size)
 }
 
+// addLink does not look whether the link is there: to write it again costs less.
 func (w *writer) addLink(repo string, d digest.Digest, size int64) error {
-	if _, _, err := w.link(repo, d); err != nil {
-		return err
-	}
 	if _, there := w.links[link{repo, d}]; there {
 		return nil
 	}
