@@ -91,9 +91,10 @@ func TestSpoiltRegistry(t *testing.T) {
 	cases := spoiltCases(prefix)
 	reports := make([]*load.Report, len(cases))
 	var wait sync.WaitGroup
+	busy := make(chan struct{}, spoiltAtOnce)
 	for i, c := range cases {
 		wait.Go(func() {
-			t.Run(c.name, func(t *testing.T) { reports[i] = c.run(t, s, p, uint64(i)) })
+			t.Run(c.name, func(t *testing.T) { reports[i] = c.run(t, s, p, busy, uint64(i)) })
 		})
 	}
 	wait.Wait()
@@ -116,8 +117,12 @@ func TestSpoiltRegistry(t *testing.T) {
 // claimNamespace is where the writes are while the claim is spoilt.
 const claimNamespace = "claim"
 
+// spoiltAtOnce is how many namespaces are under load at once. Many more wait
+// meanwhile for what was not answered to settle, which costs nothing.
+const spoiltAtOnce = 8
+
 // faultTime is how long the registry answers wrongly.
-const faultTime = 1500 * time.Millisecond
+const faultTime = 1200 * time.Millisecond
 
 // settledBound is when a write must succeed after the registry answers well
 // again: the settle time of 15 s, the pauses before a repetition (at most 2 s)
@@ -125,15 +130,19 @@ const faultTime = 1500 * time.Millisecond
 // share.
 const settledBound = 36 * time.Second
 
-func (c spoilt) run(t *testing.T, s *gsq.Server, p *proxy.Proxy, seed uint64) *load.Report {
+func (c spoilt) run(t *testing.T, s *gsq.Server, p *proxy.Proxy, busy chan struct{}, seed uint64) *load.Report {
+	busy <- struct{}{}
+	release := sync.OnceFunc(func() { <-busy })
+	defer release()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	l := load.Start(ctx, load.Options{
-		Server: s, Namespaces: []string{c.namespace}, Writers: 2, Writes: 10_000, Resources: 3, Pause: 300 * time.Millisecond, Seed: seed,
+		Server: s, Namespaces: []string{c.namespace}, Writers: 2, Writes: 10_000, Resources: 3, Pause: 50 * time.Millisecond, Seed: seed,
 	})
 	defer l.Stop()
 	awaitAcknowledged(t, l, 4)
 	hits := spoil(t, p, c.rules, faultTime)
+	release()
 	began := time.Now()
 	after := api.ResourcePut{Spec: api.Spec{Type: "vm", Size: "small"}}
 	await(t, settledBound, "a write afterwards", func() error {
@@ -158,7 +167,7 @@ func spoil(t *testing.T, p *proxy.Proxy, rules []proxy.Rule, duration time.Durat
 		}
 		return n
 	}
-	await(t, time.Minute, "a request comes that is spoilt", func() error {
+	await(t, loadTimeout, "a request comes that is spoilt", func() error {
 		if hits() == 0 {
 			return fmt.Errorf("none of %v", rules)
 		}
@@ -178,9 +187,13 @@ func succeeds(a gsq.Answer, err error) error {
 	return err
 }
 
+// loadTimeout is far above what a few writes take on a busy machine, the settle
+// time after time-outs included.
+const loadTimeout = 2 * time.Minute
+
 func awaitAcknowledged(t *testing.T, l *load.Load, n int) {
 	t.Helper()
-	await(t, time.Minute, fmt.Sprintf("%d writes are acknowledged", n), func() error {
+	await(t, loadTimeout, fmt.Sprintf("%d writes are acknowledged", n), func() error {
 		if got := l.Acknowledged(); got < n {
 			return fmt.Errorf("%d", got)
 		}
