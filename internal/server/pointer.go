@@ -23,7 +23,8 @@ func (p *pointer) String() string {
 	}
 	token := strconv.Itoa(p.index)
 	if !p.item {
-		token = strings.NewReplacer("~", "~0", "/", "~1").Replace(excerpt(p.name))
+		// Cheaper than a strings.Replacer, which is made anew for each use.
+		token = strings.ReplaceAll(strings.ReplaceAll(excerpt(p.name), "~", "~0"), "/", "~1")
 	}
 	return p.above.String() + "/" + token
 }
