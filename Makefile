@@ -43,7 +43,7 @@ clean: ## delete what was built in the tree
 
 .PHONY: test
 test: ## everything that CI runs
-	@exec scripts/steps tools static build test-race test-e2e
+	@exec scripts/steps tools static build test-race test-e2e test-observability
 
 .PHONY: test-short
 test-short: ## the tests without the race detector and without a cluster
@@ -56,6 +56,10 @@ test-race:
 .PHONY: test-e2e
 test-e2e: build tools
 	@scripts/quietly "end-to-end tests" go test -count=1 -timeout 25m $(E2E)
+
+.PHONY: test-observability
+test-observability: build ## dashboard and alert rules, against the metrics of bin/gsq
+	@scripts/quietly "dashboard and alert rules" go -C e2e/observability test -count=1 -timeout 5m .
 
 .PHONY: e2e
 e2e: build tools ## the end-to-end tests, verbose (RUN=regexp chooses)
