@@ -95,7 +95,7 @@ func (s *session) measureGrowth(ctx context.Context, m setting) (rows []report.R
 	}()
 	n, few := s.sizes.grown, s.sizes.few
 	small, creates, raw := g.few.creating(g.namespaces, few, n), report.Curve{Name: "a create"}, report.Curve{Name: "a raw push"}
-	b, got, err := s.inTurn(ctx, g.few.pushing(n), small)
+	b, got, err := inTurn(ctx, s.sizes.points, g.few.pushing(n), small)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (s *session) measureGrowth(ctx context.Context, m setting) (rows []report.R
 		if err := g.fillTo(ctx, step); err != nil {
 			return nil, err
 		}
-		b, got, err := s.inTurn(ctx, g.many.pushing(n), g.many.creating(g.namespaces, g.held, n))
+		b, got, err := inTurn(ctx, s.sizes.points, g.many.pushing(n), g.many.creating(g.namespaces, g.held, n))
 		if err != nil {
 			return nil, err
 		}

@@ -85,7 +85,7 @@ func (s *session) measureRevisions(ctx context.Context, m setting) ([]report.Row
 		if err := o.ageTo(ctx, step); err != nil {
 			return nil, err
 		}
-		b, got, err := s.inTurn(ctx, o.pushing(n), o.creating(o.namespace, o.set, n))
+		b, got, err := inTurn(ctx, s.sizes.points, o.pushing(n), o.creating(o.namespace, o.set, n))
 		if err != nil {
 			return nil, err
 		}

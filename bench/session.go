@@ -129,7 +129,11 @@ type reading func(ctx context.Context, round int) (float64, error)
 // inTurn measures the baseline and the product in turn, as often as there are
 // rounds.
 func (s *session) inTurn(ctx context.Context, baseline, product reading) (b, p []float64, err error) {
-	for round := range s.sizes.rounds {
+	return inTurn(ctx, s.sizes.rounds, baseline, product)
+}
+
+func inTurn(ctx context.Context, rounds int, baseline, product reading) (b, p []float64, err error) {
+	for round := range rounds {
 		for _, side := range []struct {
 			read reading
 			into *[]float64

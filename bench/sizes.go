@@ -4,6 +4,7 @@ package main
 type sizes struct {
 	name   string
 	rounds int // of everything that is measured in turn
+	points int // rounds of each point of a plot
 
 	creates int // new resources of a round, into one namespace
 	full    int // resources in a namespace that is as full as it may be
@@ -30,19 +31,19 @@ type sizes struct {
 func chosen(name string, fast bool) (sizes, bool) {
 	s, ok := map[string]sizes{
 		"full": {
-			rounds: 5, creates: 900, full: 1000, updates: 1000, writes: 300, settled: 100,
+			rounds: 7, points: 3, creates: 900, full: 1000, updates: 1000, writes: 300, settled: 100,
 			namespaces: 10, few: 100, steps: []int{1000, 2500, 5000, 7500, 9500}, grown: 500,
 			revisionSet: 10, oldFew: 100, oldSteps: []int{2500, 5000, 10000, 15000, 20000}, oldGrown: 500, latest: 5000,
 			gets: 20000, lists: 500, settle: 5,
 		},
 		"quick": {
-			rounds: 3, creates: 900, full: 1000, updates: 1000, writes: 100, settled: 100,
+			rounds: 5, points: 1, creates: 900, full: 1000, updates: 1000, writes: 100, settled: 100,
 			namespaces: 10, few: 100, steps: []int{9500}, grown: 500,
 			revisionSet: 10, oldFew: 100, oldSteps: []int{2000}, oldGrown: 500, latest: 3000,
 			gets: 5000, lists: 100, settle: 3,
 		},
 		"smoke": {
-			rounds: 1, creates: 8, full: 20, updates: 8, writes: 3, settled: 5,
+			rounds: 1, points: 1, creates: 8, full: 20, updates: 8, writes: 3, settled: 5,
 			namespaces: 2, few: 4, steps: []int{8, 16}, grown: 4,
 			revisionSet: 2, oldFew: 3, oldSteps: []int{5, 10}, oldGrown: 4, latest: 5,
 			gets: 8, lists: 4, settle: 0,
@@ -52,14 +53,13 @@ func chosen(name string, fast bool) (sizes, bool) {
 	if fast || name == "smoke" {
 		return s, ok
 	}
-	s.rounds = min(s.rounds, 3)
-	s.creates, s.updates, s.writes = 300, 300, 30
-	s.steps, s.grown = []int{300, 900, 1800}, 200
-	s.oldSteps, s.oldGrown, s.latest = []int{200, 500, 1000}, 100, 1000
+	s.rounds, s.points = 3, 1
+	s.creates, s.updates, s.writes = 200, 200, 30
+	s.steps, s.grown = []int{400, 900, 1800}, 200
+	s.oldSteps, s.oldGrown, s.latest = []int{250, 500, 1000}, 100, 1000
 	if name == "quick" {
 		s.rounds, s.creates, s.updates, s.writes = 2, 150, 150, 15
-		s.steps, s.grown = []int{900}, 100
-		s.oldSteps = []int{300}
+		s.steps, s.grown, s.oldSteps = []int{900}, 100, []int{300}
 	}
 	return s, ok
 }
