@@ -108,6 +108,10 @@ func transient(status int) bool {
 
 func (a *answer) has(code string) bool { return slices.Contains(a.codes, code) }
 
+// lacksBlob reports whether a manifest was refused because the repository does
+// not have a blob that it names.
+func (a *answer) lacksBlob() bool { return a.has("MANIFEST_BLOB_UNKNOWN") || a.has("BLOB_UNKNOWN") }
+
 // explain returns err if it is classified already, else it wraps fallback.
 // What oras reports by itself is about answers of success.
 func explain(err, fallback error) error {

@@ -3,7 +3,9 @@ package remote
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -17,33 +19,65 @@ type place struct {
 	digest     digest.Digest
 }
 
-// Put implements registry.Registry. It uploads every blob, without asking
-// whether it is there: a registry may be about to collect it.
+// Put implements registry.Registry. It asks the registry to take every blob,
+// without asking before whether it is there: a registry may be about to
+// collect it. A manifest is put as soon as its own blobs are there, so that no
+// artifact waits for another's.
 func (r *Registry) Put(ctx context.Context, pushes ...registry.Push) error {
+	uploads := map[place]func() (mounted bool, err error){} // each is done once, however many artifacts wait for it
 	seen := map[place]bool{}
-	first := func(repo string, d digest.Digest) bool {
-		p := place{repo, d}
-		defer func() { seen[p] = true }()
-		return !seen[p]
-	}
-	var blobs, manifests []func() error
+	var artifacts []func() error
 	for _, p := range pushes {
 		if err := p.Check(); err != nil {
 			return err
 		}
+		var blobs []func() (bool, error)
 		for _, b := range p.Artifact.Blobs {
-			if first(p.Repository, b.Digest) {
-				blobs = append(blobs, func() error { return r.putBlob(ctx, p.Repository, b) })
+			at := place{p.Repository, b.Digest}
+			if uploads[at] == nil {
+				uploads[at] = sync.OnceValues(func() (bool, error) { return r.putBlob(ctx, p.Repository, b) })
 			}
+			blobs = append(blobs, uploads[at])
 		}
-		if m := p.Artifact.Manifest; first(p.Repository, m.Digest) {
-			manifests = append(manifests, func() error { return r.putManifest(ctx, p.Repository, m) })
+		if at := (place{p.Repository, p.Artifact.Manifest.Digest}); !seen[at] {
+			seen[at] = true
+			artifacts = append(artifacts, func() error { return r.putArtifact(ctx, p, blobs) })
 		}
 	}
-	if err := parallel(r.width, len(blobs), func(i int) error { return blobs[i]() }); err != nil {
+	return parallel(r.width, len(artifacts), func(i int) error { return artifacts[i]() })
+}
+
+// putArtifact puts the manifest once its blobs are there. A registry that says
+// that it lacks a blob which it said that it had mounted is given the blob.
+func (r *Registry) putArtifact(ctx context.Context, p registry.Push, blobs []func() (mounted bool, err error)) error {
+	mounted := make([]bool, len(blobs))
+	err := parallel(r.width, len(blobs), func(i int) (err error) {
+		mounted[i], err = blobs[i]()
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	return parallel(r.width, len(manifests), func(i int) error { return manifests[i]() })
+	var refusal *answer
+	err = r.putManifest(ctx, p.Repository, p.Artifact.Manifest)
+	if !errors.As(err, &refusal) || !refusal.lacksBlob() {
+		return err
+	}
+	again := false
+	for i, b := range p.Artifact.Blobs {
+		if !mounted[i] {
+			continue
+		}
+		again = true
+		r.mounts.suspend()
+		if err := r.upload(ctx, p.Repository, b); err != nil {
+			return err
+		}
+	}
+	if !again {
+		return err
+	}
+	return r.putManifest(ctx, p.Repository, p.Artifact.Manifest)
 }
 
 // Commit implements registry.Registry. That a registry is durable when it
@@ -55,7 +89,16 @@ func (r *Registry) Tag(ctx context.Context, tags ...registry.Tag) error {
 	return parallel(r.width, len(tags), func(i int) error { return r.putTag(ctx, tags[i]) })
 }
 
-func (r *Registry) putBlob(ctx context.Context, name string, b registry.Blob) error {
+// putBlob makes the repository have the blob: by a mount, if mounted, else by
+// an upload.
+func (r *Registry) putBlob(ctx context.Context, name string, b registry.Blob) (mounted bool, err error) {
+	if b.Digest == ocispec.DescriptorEmptyJSON.Digest {
+		return r.putEmpty(ctx, name, b)
+	}
+	return false, r.upload(ctx, name, b)
+}
+
+func (r *Registry) upload(ctx context.Context, name string, b registry.Blob) error {
 	ctx, repo, err := r.repository(ctx, name, call{})
 	if err != nil {
 		return err

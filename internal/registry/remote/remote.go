@@ -2,8 +2,9 @@
 // specification 1.1, through oras-go. Where a registry lacks the referrers
 // API it uses the specification's referrers tag schema.
 //
-// It never repeats a write by itself: whoever calls it decides that. A
-// request that the registry did not answer in a form that a registry answers
+// It never repeats a write by itself: whoever calls it decides that. (The one
+// exception moves no tag: what a registry should mount and does not, it is
+// given.) A request that the registry did not answer in a form that a registry answers
 // in is never taken for an answer: a proxy's 404 page does not mean that
 // something does not exist.
 package remote
@@ -63,6 +64,7 @@ type Registry struct {
 	width     int
 	referrers atomic.Int32 // of type support: whether there is a referrers API
 	indexing  *stripes
+	mounts    mounts
 }
 
 var _ registry.Registry = (*Registry)(nil)
