@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"gitops-squared.io/gsq/api"
 	"gitops-squared.io/gsq/internal/ledger"
@@ -39,8 +40,9 @@ func largeApply() string {
 func TestLargeBodiesAreBounded(t *testing.T) {
 	t.Parallel()
 	const half = 16 // of 32 MiB
-	begun, goOn := make(chan string), make(chan struct{})
+	begun, goOn := make(chan string, 100), make(chan struct{})
 	f := serve(t, blocked(begun, goOn))
+	f.http.Client().Timeout = 20 * time.Second // of those that should be refused
 	var writers sync.WaitGroup
 	defer writers.Wait()
 	defer close(goOn)
@@ -101,7 +103,7 @@ func TestBodiesOfAnySizeArrive(t *testing.T) {
 // Uploads to the registry are bounded, too, by repository.
 func TestUploadsAreBounded(t *testing.T) {
 	t.Parallel()
-	begun, goOn := make(chan struct{}), make(chan struct{})
+	begun, goOn := make(chan struct{}, 100), make(chan struct{})
 	registry := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/held/") {
 			begun <- struct{}{}
@@ -109,6 +111,7 @@ func TestUploadsAreBounded(t *testing.T) {
 		}
 	})
 	f := serve(t, blocked(nil, nil), func(o *server.Options) { o.Registry = registry })
+	f.http.Client().Timeout = 20 * time.Second // of those that should be refused
 	manifest := strings.Repeat(" ", 4<<20)
 	var pushers sync.WaitGroup
 	defer pushers.Wait()
