@@ -110,6 +110,9 @@ func (s *Server) current() *process {
 	return s.process
 }
 
+// Started says whether Start was ever called with success.
+func (s *Server) Started() bool { return s.current() != nil }
+
 // Kill ends the server with SIGKILL and returns when it is gone.
 func (s *Server) Kill() error {
 	p := s.current()

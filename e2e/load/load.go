@@ -18,7 +18,7 @@ import (
 // Options say how much load there is.
 type Options struct {
 	Server     *gsq.Server   // started and ready
-	Fallback   *gsq.Server   // where a caller goes who is told that Server is superseded; nil: nowhere else
+	Fallback   *gsq.Server   // where a caller goes who is told that Server is superseded, and back; nil: nowhere else
 	Name       string        // begins the names of the resources: loads on the same namespaces need different ones
 	Namespaces []string      // writers are spread over them
 	Writers    int           //

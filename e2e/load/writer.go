@@ -130,7 +130,7 @@ func (w *writer) perform(ctx context.Context, a *attempt) error {
 			if answered.Code() == api.CodeSuperseded {
 				w.superseded++
 				if w.fallback != nil {
-					w.server = w.fallback
+					w.server, w.fallback = w.fallback, w.server
 				}
 			}
 		case answered.Status == http.StatusNotFound && a.deletesOne():
