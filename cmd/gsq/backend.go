@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"path/filepath"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"gitops-squared.io/gsq/internal/registry"
 	"gitops-squared.io/gsq/internal/registry/embedded"
 	"gitops-squared.io/gsq/internal/registry/remote"
@@ -21,6 +23,8 @@ type backend struct {
 	handler   http.Handler // its /v2/; nil when it is external
 	host      string       // where others find it; empty when it is embedded
 	insecure  bool         // …by plain HTTP
+
+	metrics []prometheus.Collector // of its own
 
 	probe func(ctx context.Context) // logs what it can do
 	ready func() error              // called once, when the ledger is loaded
@@ -68,6 +72,7 @@ func openEmbedded(c *settings, durability embedded.Durability, log *slog.Logger)
 	return &backend{
 		registry: store, exclusive: true, fresh: !initialised, insecure: true,
 		handler: store.Handler(embedded.HandlerOptions{ReservedPrefix: c.get(settingPrefix).value}),
+		metrics: []prometheus.Collector{store.Collector()},
 		probe:   func(context.Context) {},
 		ready:   store.MarkInitialised,
 		close:   store.Close,

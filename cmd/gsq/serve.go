@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"gitops-squared.io/gsq/deploy/crd"
@@ -92,7 +91,7 @@ func runServe(ctx context.Context, p process, config *settings, log *slog.Logger
 	handler, err := server.New(server.Options{
 		Ledger: book, Schema: schema, Prefix: prefix, Registry: back.handler,
 		RegistryHost: back.host, RegistryInsecure: back.insecure, Version: readBuild().Version, Log: log,
-		Collectors: []prometheus.Collector{writes, requests},
+		Collectors: append(back.metrics, writes, requests),
 	})
 	if err != nil {
 		return errors.Join(err, back.close())

@@ -210,6 +210,8 @@ func (ns *namespace) commit(ctx context.Context, b *batch) {
 		ns.refuseAll(ns.problem.Load())
 	case errors.Is(err, errAdopted), ns.disturbed:
 		// Formed again from the queue.
+	case errors.Is(err, registry.ErrNoSpace):
+		b.answer(Result{}, fail(CodeRegistryUnavailable, err, "the registry has no space left; nothing changed, try again when it has some"))
 	default:
 		b.answer(Result{}, fail(CodeRegistryUnavailable, err, "the registry did not take the change; nothing changed, try again"))
 	}

@@ -50,6 +50,7 @@ func kinds() []struct {
 	}{
 		{registry.ErrNotFound, "not-found"},
 		{registry.ErrTooLarge, "too-large"},
+		{registry.ErrNoSpace, "no-space"},
 		{registry.ErrUnsupported, "unsupported"},
 		{registry.ErrRefused, "refused"},
 		{registry.ErrUnreachable, "unreachable"},

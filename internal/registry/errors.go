@@ -26,6 +26,10 @@ var (
 	// ErrTooLarge: the content exceeds MaxManifestBytes or MaxBlobBytes.
 	ErrTooLarge = errors.New("content too large")
 
+	// ErrNoSpace: the registry has no room for it, and stored nothing. It can
+	// be tried again when there is.
+	ErrNoSpace = errors.New("no space left in the registry")
+
 	// ErrUnsupported: the registry lacks the operation.
 	ErrUnsupported = errors.New("not supported by the registry")
 )
@@ -33,7 +37,7 @@ var (
 // Settled reports whether a write that failed with err is known not to have
 // been stored, now or later. False means that the outcome is unknown.
 func Settled(err error) bool {
-	for _, e := range []error{ErrNotFound, ErrRefused, ErrUnreachable, ErrTooLarge, ErrUnsupported} {
+	for _, e := range []error{ErrNotFound, ErrRefused, ErrUnreachable, ErrTooLarge, ErrNoSpace, ErrUnsupported} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -155,7 +155,7 @@ func (s *Store) createTemporary() (vfs.File, string, error) {
 	path := s.fs.PathJoin(s.folder, uploadsName, rand.Text())
 	f, err := s.fs.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
-		return nil, "", fmt.Errorf("%w: %w", registry.ErrUnavailable, err)
+		return nil, "", fileError(err)
 	}
 	return f, path, nil
 }
@@ -181,7 +181,7 @@ func (s *Store) writeTemporary(ctx context.Context, data []byte) (path string, e
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		s.discard(path)
-		return "", fmt.Errorf("%w: write blob: %w", registry.ErrUnavailable, err)
+		return "", fmt.Errorf("write blob: %w", fileError(err))
 	}
 	return path, nil
 }
@@ -207,7 +207,7 @@ func (s *Store) adopt(files map[digest.Digest]string) error {
 	algorithms := map[digest.Algorithm]bool{}
 	for d, path := range files {
 		if err := s.fs.Rename(path, s.blobPath(d)); err != nil {
-			return fmt.Errorf("%w: store blob: %w", registry.ErrUnavailable, err)
+			return fmt.Errorf("store blob: %w", fileError(err))
 		}
 		algorithms[d.Algorithm()] = true
 	}

@@ -53,7 +53,7 @@ func (s *Store) databaseOptions(fs vfs.FS, create bool) *pebble.Options {
 }
 
 func (s *Store) openDatabase(create bool) (*pebble.DB, error) {
-	fs := s.fs
+	var fs vfs.FS = newTables(s.fs, s.space, s.closing)
 	if !s.waits() {
 		fs = unsyncedLogs{fs}
 	}

@@ -16,7 +16,7 @@ import (
 // and its entry among its subject's referrers go in one synced batch. Its
 // blobs stay.
 func (s *Store) Delete(ctx context.Context, repo string, manifest digest.Digest) error {
-	if err := errors.Join(checkRepository(repo), checkDigest(manifest)); err != nil {
+	if err := errors.Join(checkRepository(repo), checkDigest(manifest), s.space.acceptSmall()); err != nil {
 		return fmt.Errorf("delete: %w", err)
 	}
 	err := s.write(ctx, func() error {
@@ -75,6 +75,9 @@ func (s *Store) deletePointers(batch *pebble.Batch, repo string, d digest.Digest
 
 // deleteTag deletes one tag, synced. ErrNotFound if it is not there.
 func (s *Store) deleteTag(ctx context.Context, repo, tag string) error {
+	if err := s.space.acceptSmall(); err != nil {
+		return err
+	}
 	return s.write(ctx, func() error {
 		wait, err := s.applyDeleteTag(s.db.NewBatch(), repo, tag)
 		if err != nil {
@@ -107,6 +110,7 @@ func (s *Store) applyDeleteTag(batch *pebble.Batch, repo, tag string) (wait func
 // deleteBlob takes a blob away from a repository, synced, and removes it when
 // no other repository has it. ErrNotFound if the repository does not have it.
 // Manifests that name it stay, and then lack it.
+// It is not refused on a full disk, because it makes room.
 func (s *Store) deleteBlob(ctx context.Context, repo string, d digest.Digest) error {
 	return s.write(ctx, func() error {
 		// Held until the file is gone: in between, nobody may find the file

@@ -68,7 +68,7 @@ func problemOf(err error, refused, notFound string) *problem {
 		return &problem{http.StatusNotFound, notFound, err}
 	case errors.Is(err, registry.ErrRefused):
 		return &problem{http.StatusBadRequest, refused, err}
-	case errors.Is(err, registry.ErrUnavailable), errors.Is(err, registry.ErrUnreachable):
+	case errors.Is(err, registry.ErrUnavailable), errors.Is(err, registry.ErrUnreachable), errors.Is(err, registry.ErrNoSpace):
 		return &problem{http.StatusServiceUnavailable, codeUnavailable, err}
 	}
 	return &problem{http.StatusInternalServerError, codeCorrupt, err}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // noteLog notes which file the database writes its log to from now on. The
@@ -28,6 +29,25 @@ func (s *Store) noteLog(info pebble.WALCreateInfo) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		s.fail(fmt.Errorf("remove the note of the newest log: %w", err))
 	}
+}
+
+// logBytes is the size of the logs of a database.
+func logBytes(fs vfs.FS, folder string) (size int64, err error) {
+	names, err := fs.List(folder)
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".log") {
+			continue
+		}
+		info, err := fs.Stat(fs.PathJoin(folder, name))
+		if err != nil {
+			return 0, err
+		}
+		size += info.Size()
+	}
+	return size, nil
 }
 
 // checkLog returns ErrDamaged if the noted log is missing.

@@ -19,11 +19,19 @@ const batchBytes = 4 << 20
 // whose blobs are neither in the push nor in the repository is ErrRefused.
 func (s *Store) Put(ctx context.Context, pushes ...registry.Push) error {
 	contents := make([]content, len(pushes))
+	bytes := 0
 	for i, p := range pushes {
 		var err error
 		if contents[i], err = checkPush(p); err != nil {
 			return fmt.Errorf("put %s@%s: %w", p.Repository, p.Artifact.Manifest.Digest, err)
 		}
+		bytes += len(p.Artifact.Manifest.Data)
+		for _, b := range p.Artifact.Blobs {
+			bytes += len(b.Data)
+		}
+	}
+	if err := s.space.accept(int64(bytes) * writeFactor); err != nil {
+		return fmt.Errorf("put %d artifacts: %w", len(pushes), err)
 	}
 	err := s.write(ctx, func() error {
 		w := s.newWriter(ctx)
@@ -76,7 +84,7 @@ func checkPush(p registry.Push) (content, error) {
 
 // putManifest stores a manifest and its tags at once, durably.
 func (s *Store) putManifest(ctx context.Context, repo string, m registry.Manifest, c content, tags []string) error {
-	return s.storeSynced(ctx, func(w *writer) error {
+	return s.storeSynced(ctx, len(m.Data), func(w *writer) error {
 		if err := w.addManifest(repo, m, c); err != nil {
 			return err
 		}
@@ -97,7 +105,7 @@ func (s *Store) mount(ctx context.Context, from, to string, d digest.Digest) (bo
 	if from == "" {
 		from = to
 	}
-	err := s.storeSynced(ctx, func(w *writer) error {
+	err := s.storeSynced(ctx, 0, func(w *writer) error {
 		size, there, err := w.link(from, d)
 		if err != nil || !there {
 			return err

@@ -45,7 +45,7 @@ func (p *spool) Write(b []byte) (int, error) {
 			return 0, err
 		}
 		if _, err := p.file.Write(p.memory); err != nil {
-			return 0, fmt.Errorf("%w: %w", registry.ErrUnavailable, err)
+			return 0, fileError(err)
 		}
 		p.memory = nil
 	}
@@ -54,8 +54,11 @@ func (p *spool) Write(b []byte) (int, error) {
 		p.memory = append(p.memory, b...)
 		return len(b), nil
 	}
+	if err := p.s.space.accept(int64(len(b))); err != nil {
+		return 0, err
+	}
 	if n, err := p.file.Write(b); err != nil {
-		return n, fmt.Errorf("%w: %w", registry.ErrUnavailable, err)
+		return n, fileError(err)
 	}
 	return len(b), nil
 }
@@ -84,16 +87,16 @@ func (p *spool) store(ctx context.Context, repo string, d digest.Digest) error {
 	}
 	if p.file == nil {
 		data := p.memory // storing may outlive ctx, and discard come before it ends
-		return p.s.storeSynced(ctx, func(w *writer) error {
+		return p.s.storeSynced(ctx, len(data), func(w *writer) error {
 			return w.addBlob(repo, registry.Blob{Digest: d, Data: data})
 		})
 	}
 	err = errors.Join(p.s.syncBlob(p.file), p.file.Close())
 	p.file = nil
 	if err != nil {
-		return fmt.Errorf("%w: write blob: %w", registry.ErrUnavailable, err)
+		return fmt.Errorf("write blob: %w", fileError(err))
 	}
-	return p.s.storeSynced(ctx, func(w *writer) error {
+	return p.s.storeSynced(ctx, 0, func(w *writer) error {
 		return w.addFile(repo, d, p.path, p.size)
 	})
 }

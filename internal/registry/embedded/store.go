@@ -29,6 +29,10 @@ type Store struct {
 	lock    io.Closer
 	db      *pebble.DB
 	uploads uploads
+	space   *space
+
+	closing   chan struct{} // closed when Close begins
+	closeOnce sync.Once
 
 	failure atomic.Pointer[error] // the first fatal error
 
@@ -66,7 +70,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded registry: %w", err)
 	}
-	s := &Store{fs: o.FS, folder: o.Folder, log: o.Log, options: o, lock: lock}
+	s := &Store{fs: o.FS, folder: o.Folder, log: o.Log, options: o, lock: lock, space: newSpace(o), closing: make(chan struct{})}
 	s.uploads.open = map[string]*upload{}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("embedded registry: %w", err), lock.Close())
@@ -91,6 +95,13 @@ func (s *Store) load() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.folder, err)
 	}
+	logs, err := logBytes(s.fs, s.fs.PathJoin(s.folder, databaseName))
+	if err == nil {
+		err = s.space.begin(logs)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.folder, err)
+	}
 	if s.db, err = s.openDatabase(format == 0); err != nil {
 		return fmt.Errorf("%s: %w", s.folder, err)
 	}
@@ -105,6 +116,7 @@ func (s *Store) load() error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", s.folder, err), s.db.Close())
 	}
+	s.space.settle()
 	return nil
 }
 
@@ -126,6 +138,7 @@ func (s *Store) complete() error {
 // the folder. What was acknowledged is durable already; Close syncs the rest.
 // Later calls fail. Close may be called again.
 func (s *Store) Close() error {
+	s.closeOnce.Do(func() { close(s.closing) })
 	s.endUploads()
 	s.life.Lock()
 	defer s.life.Unlock()

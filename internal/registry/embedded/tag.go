@@ -19,6 +19,9 @@ func (s *Store) Commit(ctx context.Context, t registry.Tag) error {
 	if err := checkTags(t); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	if err := s.space.acceptSmall(); err != nil {
+		return fmt.Errorf("commit %s:%s: %w", t.Repository, t.Name, err)
+	}
 	err := s.write(ctx, func() error {
 		wait, err := s.applyTags(s.db.NewBatch(), true, t)
 		if err != nil {

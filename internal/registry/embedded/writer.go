@@ -67,8 +67,12 @@ func (w *writer) flush() error {
 	return nil
 }
 
-// storeSynced stores what fill adds, and returns when it is durable.
-func (s *Store) storeSynced(ctx context.Context, fill func(w *writer) error) error {
+// storeSynced stores what fill adds, so many bytes, and returns when it is
+// durable.
+func (s *Store) storeSynced(ctx context.Context, bytes int, fill func(w *writer) error) error {
+	if err := s.space.accept(int64(bytes) * writeFactor); err != nil {
+		return err
+	}
 	return s.write(ctx, func() error {
 		wait, err := s.applyFilled(ctx, fill)
 		if err != nil {
