@@ -58,14 +58,26 @@ func (e Entry) equal(other Entry) bool {
 	return e.Name == other.Name && bytes.Equal(e.YAML, other.YAML)
 }
 
+func (e Entry) namesake(other Entry) bool { return e.Name == other.Name }
+
+// groupAt returns the group that an entry of this name is, or would be, in; nil
+// if it would come after all.
+func (p *Parts) groupAt(name string) *group {
+	i, _ := slices.BinarySearchFunc(p.groups, name, func(g *group, name string) int { return cmp.Compare(g.last(), name) })
+	if i == len(p.groups) {
+		return nil
+	}
+	return p.groups[i]
+}
+
 // holds reports whether an entry is in the parts.
 func (p *Parts) holds(e Entry) bool {
-	i, _ := slices.BinarySearchFunc(p.groups, e.Name, func(g *group, name string) int { return cmp.Compare(g.last(), name) })
-	if i == len(p.groups) {
+	g := p.groupAt(e.Name)
+	if g == nil {
 		return false
 	}
-	j, found := slices.BinarySearchFunc(p.groups[i].entries, e.Name, func(e Entry, name string) int { return cmp.Compare(e.Name, name) })
-	return found && p.groups[i].entries[j].equal(e)
+	i, found := slices.BinarySearchFunc(g.entries, e.Name, func(e Entry, name string) int { return cmp.Compare(e.Name, name) })
+	return found && g.entries[i].equal(e)
 }
 
 // group packs a group and verifies it.
@@ -97,6 +109,10 @@ func (p *press) group(namespace string, entries []Entry, before *Parts) (*group,
 	var err error
 	if g.files, err = p.part(files); err != nil {
 		return nil, err
+	}
+	if same := before.groupAt(entries[0].Name); same != nil && slices.EqualFunc(same.entries, entries, Entry.namesake) {
+		g.lines = same.lines
+		return g, nil
 	}
 	g.lines, err = p.part(lines)
 	return g, err

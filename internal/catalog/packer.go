@@ -16,8 +16,10 @@ type Packer struct{ presses sync.Pool }
 // Parts are the compressed parts of a packed catalog, by which the next one is
 // packed at the cost of what changed. They are immutable.
 type Parts struct {
-	namespace string
-	groups    []*group
+	namespace  string
+	groups     []*group
+	head, tail part // of the kustomization
+	listed     int  // bytes of the kustomization
 }
 
 // Pack returns the archive of the entries, which must be sorted by name, and
@@ -73,28 +75,20 @@ func (p *Packer) pack(namespace string, entries []Entry, before *Parts) ([]byte,
 		listed += g.lines.length
 		rest = rest[len(g.entries):]
 	}
-	head, err := appendHeader(nil, kustomizationName, listed)
-	if err != nil {
+	if parts.head, parts.tail, err = tool.ends(list, listed, before); err != nil {
 		return nil, nil, err
 	}
-	headPart, err := tool.part(append(head, list...))
-	if err != nil {
-		return nil, nil, err
-	}
-	tailPart, err := tool.part(append(appendPadding(nil, listed), endOfTar()...))
-	if err != nil {
-		return nil, nil, err
-	}
+	parts.listed = listed
 	all := make([]part, 0, 2*len(parts.groups)+2)
 	for _, g := range parts.groups {
 		all = append(all, g.files)
 	}
-	all = append(all, headPart)
+	all = append(all, parts.head)
 	for _, g := range parts.groups {
 		all = append(all, g.lines)
 	}
-	all = append(all, tailPart)
-	archive := make([]byte, 0, size+len(headPart.data)+len(tailPart.data))
+	all = append(all, parts.tail)
+	archive := make([]byte, 0, size+len(parts.head.data)+len(parts.tail.data))
 	for _, m := range all {
 		if crc32.ChecksumIEEE(m.data) != m.sum {
 			return nil, nil, errors.New("a part of it changed in memory since it was packed; this machine's memory may be faulty")
@@ -102,4 +96,22 @@ func (p *Packer) pack(namespace string, entries []Entry, before *Parts) ([]byte,
 		archive = append(archive, m.data...)
 	}
 	return archive, parts, nil
+}
+
+// ends makes what stands before and after the kustomization's list: its header
+// and first lines; what fills up its last block, and the end of the tar. Both
+// depend on its length alone, and on whether the list is empty.
+func (p *press) ends(list []byte, listed int, before *Parts) (head, tail part, err error) {
+	if listed == before.listed && len(before.groups) > 0 {
+		return before.head, before.tail, nil
+	}
+	raw, err := appendHeader(nil, kustomizationName, listed)
+	if err != nil {
+		return part{}, part{}, err
+	}
+	if head, err = p.part(append(raw, list...)); err != nil {
+		return part{}, part{}, err
+	}
+	tail, err = p.part(append(appendPadding(nil, listed), endOfTar()...))
+	return head, tail, err
 }

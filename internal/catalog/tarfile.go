@@ -48,6 +48,16 @@ func padding(size int) int { return -size & (blockSize - 1) }
 // endOfTar is what closes a tar: two blocks of zeros.
 func endOfTar() []byte { return make([]byte, 2*blockSize) }
 
+// plainFixed is the sum of a plain header's bytes but for name and size, with
+// the checksum taken for blanks.
+const plainFixed = 4*'0' + '6' + 2*'4' + // mode
+	2*7*'0' + // owner, group
+	11*'0' + // time
+	8*' ' + // checksum
+	tar.TypeReg +
+	'u' + 's' + 't' + 'a' + 'r' + 2*'0' +
+	2*7*'0' // device
+
 // plainHeader is the header of a file whose name has at most maxPlainName
 // bytes, all of them ASCII.
 func plainHeader(name string, size int) (h [blockSize]byte) {
@@ -55,16 +65,18 @@ func plainHeader(name string, size int) (h [blockSize]byte) {
 	copy(h[100:], "0000644\x000000000\x000000000\x00") // mode, owner, group
 	octal(h[124:135], size)
 	copy(h[136:], "00000000000\x00") // time
-	copy(h[148:], "        ")        // the checksum, while it is computed
+	copy(h[154:], "\x00 ")           // the checksum's end
 	h[156] = tar.TypeReg
 	copy(h[257:], "ustar\x0000")
 	copy(h[329:], "0000000\x000000000\x00") // device
-	sum := 0
-	for _, c := range h {
+	sum := int(plainFixed)
+	for _, c := range h[:len(name)] {
+		sum += int(c)
+	}
+	for _, c := range h[124:135] {
 		sum += int(c)
 	}
 	octal(h[148:154], sum)
-	h[154] = 0
 	return h
 }
 

@@ -165,9 +165,8 @@ func recordChange(o Outcome, r Request) artifact.RecordChange {
 func (b *batch) build() (proposal, *state, error) {
 	slices.SortFunc(b.changes, func(x, y artifact.RecordChange) int { return cmp.Compare(x.Name, y.Name) })
 	slices.SortFunc(b.outcomes, func(x, y Outcome) int { return cmp.Compare(x.Name, y.Name) })
-	next := newState(Revision{}, b.base.with(b.outcomes))
-	layer, parts, err := content(&b.ns.l.packer, b.ns.name, next.Entries, b.base.parts)
-	next.parts = parts
+	next := b.base.with(b.outcomes)
+	layer, err := next.pack(&b.ns.l.packer, b.ns.name, b.base.parts)
 	if err != nil {
 		return proposal{}, nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"gitops-squared.io/gsq/internal/registry"
 )
 
 // creation is a namespace in the making. All who wait for it share it; it goes
@@ -128,6 +130,9 @@ func (c *creation) outcome(err error) error {
 	case errors.As(err, &unknown), c.hasBegun():
 		return fail(CodeOutcomeUnknown, err, "the registry has not confirmed the new namespace; repeating the request is safe")
 	}
+	if errors.Is(err, registry.ErrNoSpace) {
+		return fail(CodeRegistryUnavailable, err, "the registry has no space left; no resource changed, try again when it has some")
+	}
 	return fail(CodeRegistryUnavailable, err, "the registry did not take the new namespace in time; no resource changed, try again")
 }
 
@@ -159,7 +164,8 @@ func (ns *namespace) first(ctx, prepare context.Context, begin func() error) err
 	if err != nil || found {
 		return err
 	}
-	layer, _, err := content(&ns.l.packer, ns.name, nil, nil)
+	empty := newState(Revision{}, nil)
+	layer, err := empty.pack(&ns.l.packer, ns.name, nil)
 	if err != nil {
 		return err
 	}
@@ -167,9 +173,8 @@ func (ns *namespace) first(ctx, prepare context.Context, begin func() error) err
 		record: ns.chain.record(nil), layer: layer,
 		begin: begin,
 		publish: func() {
-			ns.state.Store(newState(Revision{
-				Number: ns.chain.head.number, Digest: ns.chain.head.manifest.Digest, Time: ns.chain.head.time.Time(),
-			}, nil))
+			empty.Revision = Revision{Number: ns.chain.head.number, Digest: ns.chain.head.manifest.Digest, Time: ns.chain.head.time.Time()}
+			ns.state.Store(empty)
 		},
 	})
 }

@@ -14,17 +14,21 @@ import (
 // state is a namespace's content at its head. It is immutable.
 type state struct {
 	Snapshot
-	bytes int            // of all manifests
-	parts *catalog.Parts // of its archive, if this process packed it; else nil
+	files []catalog.Entry // the entries as its archive has them, side by side in memory
+	bytes int             // of all manifests
+	parts *catalog.Parts  // of its archive, if this process packed it; else nil
 }
 
 func newState(r Revision, entries []*Entry) *state {
-	s := &state{Snapshot: Snapshot{Revision: r, Entries: entries}}
-	for _, e := range entries {
+	s := &state{Snapshot: Snapshot{Revision: r, Entries: entries}, files: make([]catalog.Entry, len(entries))}
+	for i, e := range entries {
+		s.files[i] = e.file()
 		s.bytes += len(e.YAML)
 	}
 	return s
 }
+
+func (e *Entry) file() catalog.Entry { return catalog.Entry{Name: e.Name, YAML: e.YAML} }
 
 func byName(e *Entry, name string) int { return cmp.Compare(e.Name, name) }
 
@@ -36,36 +40,42 @@ func (s Snapshot) Find(name string) *Entry {
 	return nil
 }
 
-// with returns the entries after outcomes, which are sorted by name.
-func (s Snapshot) with(outcomes []Outcome) []*Entry {
-	entries := make([]*Entry, 0, len(s.Entries)+len(outcomes))
-	rest := s.Entries
+// with returns the state after outcomes, which are sorted by name: the next
+// revision's, without its number and parts. It copies whole runs, and looks at
+// nothing but what changes.
+func (s *state) with(outcomes []Outcome) *state {
+	next := &state{bytes: s.bytes, files: make([]catalog.Entry, 0, len(s.files)+len(outcomes))}
+	next.Entries = make([]*Entry, 0, len(s.Entries)+len(outcomes))
+	at := 0 // how far s has been copied
 	for _, o := range outcomes {
-		i, found := slices.BinarySearchFunc(rest, o.Name, byName)
-		entries = append(entries, rest[:i]...)
-		if o.After != nil {
-			entries = append(entries, o.After)
-		}
+		i, found := slices.BinarySearchFunc(s.files[at:], o.Name, func(f catalog.Entry, name string) int { return cmp.Compare(f.Name, name) })
+		next.files = append(next.files, s.files[at:at+i]...)
+		next.Entries = append(next.Entries, s.Entries[at:at+i]...)
+		at += i
 		if found {
-			i++
+			next.bytes -= len(s.files[at].YAML)
+			at++
 		}
-		rest = rest[i:]
+		if o.After != nil {
+			next.bytes += len(o.After.YAML)
+			next.files = append(next.files, o.After.file())
+			next.Entries = append(next.Entries, o.After)
+		}
 	}
-	return append(entries, rest...)
+	next.files = append(next.files, s.files[at:]...)
+	next.Entries = append(next.Entries, s.Entries[at:]...)
+	return next
 }
 
-// content packs entries into a catalog's layer. What before, the parts of an
+// pack packs the state into a catalog's layer. What before, the parts of an
 // earlier one (or nil), has in common with it is taken from there.
-func content(packer *catalog.Packer, namespace string, entries []*Entry, before *catalog.Parts) (registry.Blob, *catalog.Parts, error) {
-	files := make([]catalog.Entry, len(entries))
-	for i, e := range entries {
-		files[i] = catalog.Entry{Name: e.Name, YAML: e.YAML}
-	}
-	data, parts, err := packer.Pack(namespace, files, before)
+func (s *state) pack(packer *catalog.Packer, namespace string, before *catalog.Parts) (registry.Blob, error) {
+	data, parts, err := packer.Pack(namespace, s.files, before)
 	if err != nil {
-		return registry.Blob{}, nil, err
+		return registry.Blob{}, err
 	}
-	return registry.NewBlob(artifact.TypeFluxContent, data), parts, nil
+	s.parts = parts
+	return registry.NewBlob(artifact.TypeFluxContent, data), nil
 }
 
 func revisionOf(rev artifact.Revision) (Revision, error) {
@@ -73,7 +83,7 @@ func revisionOf(rev artifact.Revision) (Revision, error) {
 	return Revision{Number: rev.Record.Number, Digest: rev.Manifest.Digest, Time: stamp.Time()}, err
 }
 
-// readState is the inverse of content: the state that a revision's layer
+// readState is the inverse of pack: the state that a revision's layer
 // holds, with the digests of the resource artifacts computed from it.
 func readState(layout artifact.Layout, namespace string, rev artifact.Revision) (*state, error) {
 	files, err := catalog.Unpack(namespace, rev.Layer.Data)

@@ -220,10 +220,11 @@ func (ns *namespace) takeOverProposal(plan []decision) (proposal, *state, error)
 		}
 		changes = append(changes, change)
 	}
-	layer, _, err := content(&ns.l.packer, ns.name, entries, nil)
+	next := newState(Revision{}, entries)
+	layer, err := next.pack(&ns.l.packer, ns.name, nil)
 	if err != nil {
 		return proposal{}, nil, err
 	}
 	p.record, p.layer = ns.chain.record(changes), layer
-	return p, newState(Revision{}, entries), nil
+	return p, next, nil
 }
