@@ -42,7 +42,7 @@ func TestLargeBodiesAreBounded(t *testing.T) {
 	const half = 16 // of 32 MiB
 	begun, goOn := make(chan string, 100), make(chan struct{})
 	f := serve(t, blocked(begun, goOn))
-	f.http.Client().Timeout = 20 * time.Second // of those that should be refused
+	f.http.Client().Timeout = 2 * time.Minute // of those that should be refused
 	var writers sync.WaitGroup
 	defer writers.Wait()
 	defer close(goOn)
@@ -111,7 +111,7 @@ func TestUploadsAreBounded(t *testing.T) {
 		}
 	})
 	f := serve(t, blocked(nil, nil), func(o *server.Options) { o.Registry = registry })
-	f.http.Client().Timeout = 20 * time.Second // of those that should be refused
+	f.http.Client().Timeout = 2 * time.Minute // of those that should be refused
 	manifest := strings.Repeat(" ", 4<<20)
 	var pushers sync.WaitGroup
 	defer pushers.Wait()
