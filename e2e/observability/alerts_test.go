@@ -113,6 +113,10 @@ func TestAlertsFire(t *testing.T) {
 			{`gsq_registry_requests_total{operation="get",outcome="ok"}`, growing(100)},
 			{`gsq_registry_requests_total{operation="get",outcome="corrupt"}`, growing(1)},
 		},
+		"GsqDiskFull": {
+			{`gsq_embedded_registry_free_bytes`, constant(0)}, {`gsq_embedded_registry_refuses_writes`, constant(1)},
+		},
+		"GsqDiskLow": {{`gsq_embedded_registry_free_bytes`, constant(1 << 29)}},
 		"GsqSlowCommits": {
 			{`gsq_write_duration_seconds_bucket{le=~"2.5|5.0|10.0|30.0|60.0|5|10|30|60|\\+Inf"}`, growing(100)},
 			{`gsq_write_duration_seconds_bucket{le=~"0.*|1.0|1"}`, growing(90)},
@@ -176,6 +180,8 @@ func TestAlertsStaySilent(t *testing.T) {
 // takes its series away.
 func observe(t *testing.T, changes []change) []storage.Series {
 	t.Helper()
+	// How full this machine's disk is says nothing about the rules.
+	changes = append([]change{{`gsq_embedded_registry_free_bytes`, constant(1 << 40)}}, changes...)
 	used := make([]bool, len(changes))
 	var all []storage.Series
 	for _, s := range metrics(t) {

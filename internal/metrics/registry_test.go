@@ -109,6 +109,7 @@ func TestRegistryCountsOutcomes(t *testing.T) {
 		"unavailable": {ctx: late, err: errors.Join(registry.ErrUnavailable, context.DeadlineExceeded)},
 		"corrupt":     {err: registry.ErrCorrupt},
 		"too-large":   {err: errors.Join(registry.ErrRefused, registry.ErrTooLarge)},
+		"no-space":    {err: errors.Join(registry.ErrNoSpace, registry.ErrRefused)},
 		"unsupported": {err: errors.Join(registry.ErrUnsupported, registry.ErrRefused)},
 		"canceled":    {ctx: canceled, err: errors.Join(registry.ErrUnavailable, context.Canceled)},
 		"other":       {err: errors.New("x")},
