@@ -122,7 +122,7 @@ const claimNamespace = "claim"
 const spoiltAtOnce = 8
 
 // faultTime is how long the registry answers wrongly.
-const faultTime = 1200 * time.Millisecond
+const faultTime = time.Second
 
 // settledBound is when a write must succeed after the registry answers well
 // again: the settle time of 15 s, the pauses before a repetition (at most 2 s)
@@ -137,7 +137,7 @@ func (c spoilt) run(t *testing.T, s *gsq.Server, p *proxy.Proxy, busy chan struc
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	l := load.Start(ctx, load.Options{
-		Server: s, Namespaces: []string{c.namespace}, Writers: 2, Writes: 10_000, Resources: 3, Pause: 50 * time.Millisecond, Seed: seed,
+		Server: s, Namespaces: []string{c.namespace}, Writers: 2, Writes: 10_000, Resources: 3, Pause: 150 * time.Millisecond, Seed: seed,
 	})
 	defer l.Stop()
 	awaitAcknowledged(t, l, 4)
@@ -206,7 +206,7 @@ func awaitAcknowledged(t *testing.T, l *load.Load, n int) {
 func testSpoiltClaim(t *testing.T, s *gsq.Server, p *proxy.Proxy, prefix string) *load.Report {
 	path := regexp.MustCompile("/" + prefix + "/writer/manifests/latest$")
 	l := load.Start(t.Context(), load.Options{
-		Server: s, Namespaces: []string{claimNamespace}, Writers: 2, Writes: 10_000, Resources: 3, Pause: 20 * time.Millisecond, Seed: 1,
+		Server: s, Namespaces: []string{claimNamespace}, Writers: 2, Writes: 10_000, Resources: 3, Pause: 100 * time.Millisecond, Seed: 1,
 	})
 	defer l.Stop()
 	awaitAcknowledged(t, l, 4)
