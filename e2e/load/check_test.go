@@ -112,3 +112,38 @@ func TestCheckFindsATornApply(t *testing.T) {
 		})
 	}
 }
+
+// Loads that share a namespace are checked together: what one wrote is not
+// there for another alone.
+func TestCheckTakesLoadsTogether(t *testing.T) {
+	t.Parallel()
+	n := &history.Namespace{Changes: map[string][]history.Change{}, Live: map[string]intent.Resource{}}
+	h := &history.History{Namespaces: map[string]*history.Namespace{"n": n}}
+	var reports []*Report
+	for _, name := range []string{"a", "b"} {
+		r := newResource(name)
+		w := &writer{namespace: "n", resources: []*resource{r}}
+		for _, version := range []string{"v1" + name, "v2" + name} {
+			spec := &api.Spec{Type: "vm", Region: version}
+			w.record(&attempt{changes: []change{{r, spec}}, outcome: acknowledged, made: map[string]made{
+				name: {version: version, digest: digest.FromString(version).String()},
+			}})
+			resource := intent.Resource{Spec: intent.Spec{Type: spec.Type, Region: spec.Region}}
+			n.Live[name] = resource
+			n.Changes[name] = append(n.Changes[name], history.Change{Resource: resource, RecordChange: artifact.RecordChange{
+				Name: name, Operation: "update", After: &artifact.VersionRef{Version: version, Digest: digest.FromString(version)},
+			}})
+		}
+		reports = append(reports, &Report{writers: []*writer{w}})
+	}
+	if err := Check(h, reports...); err != nil {
+		t.Errorf("both: %v", err)
+	}
+	if err := Check(h, reports[0]); err == nil || !strings.Contains(err.Error(), "no writer's") {
+		t.Errorf("one of them: %v", err)
+	}
+	n.Changes["b"] = n.Changes["b"][:1]
+	if err := Check(h, reports...); err == nil || !strings.Contains(err.Error(), "v2b") {
+		t.Errorf("the other one's write is lost: %v", err)
+	}
+}
