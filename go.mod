@@ -3,6 +3,7 @@ module gitops-squared.io/gsq
 go 1.26.0
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/cockroachdb/pebble/v2 v2.1.7
 	github.com/danielgtaylor/huma/v2 v2.37.2
 	github.com/fluxcd/pkg/tar v1.2.0

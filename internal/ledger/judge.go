@@ -151,12 +151,11 @@ func (c *chain) classify(ctx context.Context, d digest.Digest) (verdict, artifac
 	r := rev.Record
 	switch {
 	case r.Number <= c.head.number:
+		// There is a revision of this number, so a 404 is a read failure: an
+		// answer of a moment ago, when latest was read as it was then, too.
 		named, err := resolve(ctx, c.reg, c.repo, artifact.RevisionTag(r.Number))
-		if errors.Is(err, registry.ErrNotFound) {
-			return foreign, rev, nil
-		}
 		if err != nil {
-			return foreign, rev, err
+			return foreign, rev, fmt.Errorf("reading r%d of %s: %w", r.Number, c.repo, unreadable(err))
 		}
 		if named == d {
 			return behind, rev, nil

@@ -1,0 +1,205 @@
+package ledger_test
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"gitops-squared.io/gsq/internal/registry/faulty"
+)
+
+// plan is all that is drawn of one run of the model-based test. It is drawn
+// before the run begins, so that rapid can repeat and shrink it.
+type plan struct {
+	exclusive bool          // as on the embedded registry: no claim to check, nothing outlives the process
+	latency   time.Duration // up to which a request takes when nothing is wrong
+	clients   [][]step
+	events    []event
+	rules     []rule
+}
+
+// step is what one client does next.
+type step struct {
+	pause   time.Duration // before it
+	patient bool          // waits until the ledger is ready
+	former  bool          // asks the superseded ledger, if one still runs
+	hangUp  time.Duration // when the caller leaves; 0: never
+
+	namespace int
+	kind      stepKind
+	changes   []intended // of an apply; of a get, the first is what is read
+	prune     bool
+	confirm   bool
+	dryRun    bool
+}
+
+type stepKind string
+
+const (
+	stepApply stepKind = "apply"
+	stepGet   stepKind = "get"
+	stepList  stepKind = "list"
+)
+
+// intended is a change whose precondition is known only when it is made.
+type intended struct {
+	name   int
+	remove bool
+	value  int // 0: one that nobody else writes; others are shared
+	match  matchKind
+}
+
+type matchKind string
+
+const (
+	matchNone   matchKind = "-"
+	matchLatest matchKind = "last seen" // If-Match with the digest that the client saw last
+	matchOlder  matchKind = "older"     // with the one that it saw before that
+	matchAny    matchKind = "*"
+	matchAbsent matchKind = "absent" // If-None-Match: *
+)
+
+// event happens to the process, or to its clock.
+type event struct {
+	pause time.Duration // before it
+	kind  eventKind
+	stays time.Duration // how long a superseded ledger stays up
+}
+
+type eventKind string
+
+const (
+	eventStop      eventKind = "stop"
+	eventKill      eventKind = "kill"
+	eventSupersede eventKind = "supersede"
+	eventForward   eventKind = "clock an hour forward"
+	eventBack      eventKind = "clock an hour back"
+)
+
+// rule spoils some requests: the next count ones that match, after a time.
+type rule struct {
+	after time.Duration
+	kind  faulty.Kind // "": every; "read", "write"
+	repo  string      // part of the repository's name
+	count int
+	fault faulty.Fault
+}
+
+const (
+	anyRead  faulty.Kind = "read"
+	anyWrite faulty.Kind = "write"
+)
+
+// modelNames are the resources of the model, in the order of their names.
+var modelNames = [...]string{"r0", "r1", "r2", "r3"}
+
+func milliseconds(t *rapid.T, limit int, label string) time.Duration {
+	return time.Duration(rapid.IntRange(0, limit).Draw(t, label)) * time.Millisecond
+}
+
+// often draws true in one of n cases.
+func often(t *rapid.T, n int, label string) bool {
+	return rapid.IntRange(0, n-1).Draw(t, label) == n-1
+}
+
+var anyIntended = rapid.Custom(func(t *rapid.T) intended {
+	return intended{
+		name:   rapid.IntRange(0, len(modelNames)-1).Draw(t, "name"),
+		remove: often(t, 6, "delete"),
+		value:  rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "value"),
+		match:  rapid.SampledFrom([]matchKind{matchNone, matchNone, matchNone, matchNone, matchLatest, matchLatest, matchLatest, matchOlder, matchAny, matchAbsent}).Draw(t, "match"),
+	}
+})
+
+var anyStep = rapid.Custom(func(t *rapid.T) step {
+	s := step{
+		pause:     milliseconds(t, 1500, "pause"),
+		patient:   !often(t, 4, "impatient"),
+		former:    often(t, 3, "former"),
+		namespace: rapid.SampledFrom([]int{0, 0, 1}).Draw(t, "namespace"),
+		kind:      rapid.SampledFrom([]stepKind{stepApply, stepApply, stepApply, stepGet, stepList}).Draw(t, "kind"),
+	}
+	limit := 1
+	if s.kind == stepApply && often(t, 3, "many") {
+		limit = 3
+		s.prune = often(t, 3, "prune")
+		s.confirm = often(t, 2, "confirm")
+	}
+	s.changes = rapid.SliceOfNDistinct(anyIntended, 1, limit, func(c intended) int { return c.name }).Draw(t, "changes")
+	if s.kind == stepApply {
+		s.dryRun = often(t, 10, "dry run")
+		if often(t, 10, "hang up") {
+			s.hangUp = milliseconds(t, 3000, "hangs up") + time.Millisecond
+		}
+	}
+	return s
+})
+
+// anyEvent draws an event; external ones include a second ledger.
+func anyEvent(exclusive bool) *rapid.Generator[event] {
+	kinds := []eventKind{eventStop, eventKill, eventKill, eventForward, eventBack}
+	if !exclusive {
+		kinds = append(kinds, eventSupersede, eventSupersede)
+	}
+	return rapid.Custom(func(t *rapid.T) event {
+		return event{
+			pause: milliseconds(t, 8000, "pause"),
+			kind:  rapid.SampledFrom(kinds).Draw(t, "event"),
+			stays: milliseconds(t, 30_000, "stays"),
+		}
+	})
+}
+
+var anyFault = rapid.Custom(func(t *rapid.T) faulty.Fault {
+	switch f := faulty.Failure(rapid.IntRange(0, int(faulty.Corrupt)+1).Draw(t, "fault")); {
+	case f == 0:
+		return faulty.Delay{For: milliseconds(t, 6000, "delay")}
+	case f > faulty.Corrupt:
+		return faulty.StoredLate{After: milliseconds(t, 10_000, "late")}
+	default:
+		return f
+	}
+})
+
+var anyRule = rapid.Custom(func(t *rapid.T) rule {
+	return rule{
+		after: milliseconds(t, 8000, "after"),
+		kind: rapid.SampledFrom([]faulty.Kind{
+			"", anyWrite, anyRead, faulty.PutBlob, faulty.PutManifest, faulty.Commit, faulty.Commit, faulty.PutTag, faulty.Get, faulty.Resolve,
+		}).Draw(t, "kind"),
+		repo:  rapid.SampledFrom([]string{"", "/catalog", "/catalog", "/system", "/writer", "/resources"}).Draw(t, "repository"),
+		count: rapid.SampledFrom([]int{1, 1, 2, 3, 10}).Draw(t, "count"),
+		fault: anyFault.Draw(t, "fault"),
+	}
+})
+
+var anyPlan = rapid.Custom(func(t *rapid.T) plan {
+	p := plan{
+		exclusive: often(t, 4, "exclusive"),
+		latency:   rapid.SampledFrom([]time.Duration{0, 5 * time.Millisecond, 50 * time.Millisecond}).Draw(t, "latency"),
+	}
+	p.clients = rapid.SliceOfN(rapid.SliceOfN(anyStep, 3, 20), 2, 5).Draw(t, "clients")
+	p.events = rapid.SliceOfN(anyEvent(p.exclusive), 0, 3).Draw(t, "events")
+	p.rules = rapid.SliceOfN(anyRule, 0, 12).Draw(t, "rules")
+	return p
+})
+
+// GoString is how rapid shows a plan.
+func (p plan) GoString() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "exclusive %v, latency %v\n", p.exclusive, p.latency)
+	for i, steps := range p.clients {
+		for j, s := range steps {
+			fmt.Fprintf(&b, "  c%d-%d %+v\n", i, j, s)
+		}
+	}
+	for _, e := range p.events {
+		fmt.Fprintf(&b, "  event %+v\n", e)
+	}
+	for _, r := range p.rules {
+		fmt.Fprintf(&b, "  rule %+v %T\n", r, r.fault)
+	}
+	return b.String()
+}
