@@ -57,7 +57,10 @@ func openEmbedded(c *settings, durability embedded.Durability, log *slog.Logger)
 	if data.value == "" {
 		return nil, usagef("there is no folder for the embedded registry, because neither XDG_STATE_HOME nor HOME is set; name one with --data")
 	}
-	store, err := embedded.Open(embedded.Options{Folder: filepath.Join(data.value, "registry"), Durability: durability, Log: log})
+	prefix := c.get(settingPrefix).value
+	store, err := embedded.Open(embedded.Options{
+		Folder: filepath.Join(data.value, "registry"), Durability: durability, Essential: prefix + "/writer", Log: log,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("the embedded registry in %s (%s): %w", data.value, data.origin(c.file), err)
 	}
@@ -71,7 +74,7 @@ func openEmbedded(c *settings, durability embedded.Durability, log *slog.Logger)
 	}
 	return &backend{
 		registry: store, exclusive: true, fresh: !initialised, insecure: true,
-		handler: store.Handler(embedded.HandlerOptions{ReservedPrefix: c.get(settingPrefix).value}),
+		handler: store.Handler(embedded.HandlerOptions{ReservedPrefix: prefix}),
 		metrics: []prometheus.Collector{store.Collector()},
 		probe:   func(context.Context) {},
 		ready:   store.MarkInitialised,

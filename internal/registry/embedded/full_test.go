@@ -48,7 +48,7 @@ func (f *fullDisk) open() {
 
 func (f *fullDisk) options() Options {
 	return Options{
-		FS: f.disk, Folder: "/data", memTableBytes: 256 << 10, Log: slog.New(slog.DiscardHandler),
+		FS: f.disk, Folder: "/data", Essential: "a/writer", memTableBytes: 256 << 10, Log: slog.New(slog.DiscardHandler),
 		Fatal: func(err error) { f.fatal.Add(1); f.t.Errorf("the owner was told to end: %v", err) },
 	}
 }
@@ -144,6 +144,16 @@ func TestFullDisk(t *testing.T) {
 	if free, reserve, full := f.store.space.state(); !full || reserve != 1<<20 || free <= 0 {
 		t.Errorf("%d bytes free, %d in reserve, full: %v", free, reserve, full)
 	}
+	// What is there can be put again, and a start's claim.
+	if err := f.store.Put(t.Context(), registry.Push{Repository: "a/b", Artifact: f.kept[0]}); err != nil {
+		t.Errorf("what is there: %v", err)
+	}
+	claim := registry.Push{Repository: "a/writer", Artifact: registrytest.Artifact(t, nil, "claim")}
+	if err := f.store.Put(t.Context(), claim); err != nil {
+		t.Errorf("the claim: %v", err)
+	}
+	claim.Repository = "a/other"
+	f.refused(f.store.Put(t.Context(), claim))
 	// What was accepted can be completed, and something deleted.
 	last := f.kept[len(f.kept)-1]
 	if err := f.store.Tag(t.Context(), registry.Tag{Repository: "a/b", Name: "tag", Manifest: last.Manifest}); err != nil {

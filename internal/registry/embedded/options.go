@@ -27,6 +27,11 @@ type Options struct {
 
 	Durability Durability // default DurabilityCommit
 
+	// Essential is a repository to which Put and Commit write although the
+	// disk is too full for new content, because a start, for reads, needs that:
+	// the writer's claim. It is for a few bytes. Empty means none.
+	Essential string
+
 	Log *slog.Logger // default slog.Default()
 
 	// Fatal is called, at least once, when a write to storage failed so that

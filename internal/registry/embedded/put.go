@@ -30,7 +30,7 @@ func (s *Store) Put(ctx context.Context, pushes ...registry.Push) error {
 			bytes += len(b.Data)
 		}
 	}
-	if err := s.space.accept(int64(bytes) * writeFactor); err != nil {
+	if err := s.acceptPut(ctx, int64(bytes), pushes); err != nil {
 		return fmt.Errorf("put %d artifacts: %w", len(pushes), err)
 	}
 	err := s.write(ctx, func() error {
@@ -57,6 +57,24 @@ func (s *Store) Put(ctx context.Context, pushes ...registry.Push) error {
 		return fmt.Errorf("put %d artifacts: %w", len(pushes), err)
 	}
 	return nil
+}
+
+// acceptPut returns ErrNoSpace if there is no room for a Put. What a start has
+// to write, and what is there already, is accepted on a full disk too.
+func (s *Store) acceptPut(ctx context.Context, bytes int64, pushes []registry.Push) error {
+	refused := s.space.accept(bytes * writeFactor)
+	if refused == nil {
+		return nil
+	}
+	for _, p := range pushes {
+		if p.Repository == s.options.Essential {
+			continue
+		}
+		if _, err := s.Resolve(ctx, p.Repository, p.Artifact.Manifest.Digest.String()); err != nil {
+			return refused
+		}
+	}
+	return s.space.acceptSmall()
 }
 
 func checkPush(p registry.Push) (content, error) {

@@ -44,6 +44,10 @@ const (
 	freePart = 16
 )
 
+// smallPart is the part of the margin that small writes need, and that stays
+// free when the reserve is taken back.
+const smallPart = 8
+
 // spaceFactor is how many times what the database has in memory the reserve and
 // the margin are each: it may have to write the next file of its log, and two
 // such memories to tables.
@@ -113,13 +117,14 @@ func (p *space) accept(bytes int64) error {
 	return nil
 }
 
-// acceptSmall accepts a write of a few bytes that completes an accepted one, or
-// that deletes something. It is refused only when the reserve is gone.
+// acceptSmall accepts a write of a few bytes that completes an accepted one,
+// that deletes something, or without which there is no start. It is refused
+// only when the reserve is gone, and little else is left.
 func (p *space) acceptSmall() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.look()
-	if p.limited && !p.held {
+	if p.limited && !p.held && p.free < p.margin/smallPart {
 		return p.refuse(p.margin)
 	}
 	return nil
@@ -177,7 +182,7 @@ func (p *space) look() {
 		return
 	}
 	p.measure()
-	if p.limited && !p.held && p.free >= p.reserve+p.margin && p.hold() {
+	if p.limited && !p.held && p.free >= p.reserve+p.margin/smallPart && p.hold() {
 		p.measure()
 	}
 }
