@@ -75,12 +75,6 @@ func (w *writers) count() int {
 	return len(w.acknowledged)
 }
 
-func (w *writers) refused(code api.Code) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.codes[code]
-}
-
 // awaitCount waits until so many writes were acknowledged.
 func (w *writers) awaitCount(t *testing.T, n int) {
 	t.Helper()
