@@ -192,7 +192,7 @@ func (d *smallDisk) push(size int) int {
 func (d *smallDisk) fill() {
 	d.t.Helper()
 	for _, size := range []int{4 << 20, 50 << 10} {
-		for d.push(size) == http.StatusCreated || d.tryCreate(fmt.Sprint("filling-", len(d.blobs))) == nil {
+		for d.push(size) == http.StatusCreated || d.tryCreate(fmt.Sprint("filling-", len(d.created))) == nil {
 			if len(d.blobs) > 5000 || d.t.Failed() {
 				d.t.Fatal("the disk does not become full")
 			}
