@@ -10,7 +10,7 @@ import (
 
 // cachedListBytes bounds the whole lists that are held encoded, also those
 // that nobody but a slow reader still needs.
-const cachedListBytes = 16 << 20
+const cachedListBytes = 8 << 20
 
 // listCache holds the last whole list of each namespace as it is answered, so
 // that many who ask for one revision cost one encoding. It is safe for
