@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+	"unique"
 )
 
 // Most manifests hold nothing that YAML would have to quote. Those are written
@@ -133,10 +134,11 @@ func parsePlain(data []byte) (Resource, bool) {
 	return r.unshared(), true
 }
 
-// unshared copies the strings, which are parts of one that holds the whole
-// manifest.
+// unshared lets go of the manifest that the strings are parts of. All but the
+// name are held once for all resources that have them.
 func (r Resource) unshared() Resource {
-	r.Namespace, r.Name = strings.Clone(r.Namespace), strings.Clone(r.Name)
-	r.Spec.Type, r.Spec.Size, r.Spec.Region = strings.Clone(r.Spec.Type), strings.Clone(r.Spec.Size), strings.Clone(r.Spec.Region)
+	one := func(s string) string { return unique.Make(s).Value() }
+	r.Namespace, r.Name = one(r.Namespace), strings.Clone(r.Name)
+	r.Spec = Spec{Type: one(r.Spec.Type), Size: one(r.Spec.Size), Region: one(r.Spec.Region), Replicas: r.Spec.Replicas}
 	return r
 }
