@@ -18,10 +18,12 @@ type plan struct {
 	clients   [][]step
 	events    []event
 	rules     []rule
+	freezes   []freeze
 }
 
 // step is what one client does next.
 type step struct {
+	event   bool          // waits for the end of the next event
 	pause   time.Duration // before it
 	patient bool          // waits until the ledger is ready
 	former  bool          // asks the superseded ledger, if one still runs
@@ -78,13 +80,23 @@ const (
 	eventBack      eventKind = "clock an hour back"
 )
 
-// rule spoils some requests: the next count ones that match, after a time.
+// rule spoils some requests: the next count ones that match, from a time after
+// the end of an event on.
 type rule struct {
+	event int // how many have ended
 	after time.Duration
 	kind  faulty.Kind // "": every; "read", "write"
 	repo  string      // part of the repository's name
 	count int
 	fault faulty.Fault
+}
+
+// freeze stops a process just before it moves a catalog's latest, after it has
+// looked whether it may, as SIGSTOP can.
+type freeze struct {
+	event int // how many have ended
+	after time.Duration
+	lasts time.Duration
 }
 
 const (
@@ -115,11 +127,14 @@ var anyIntended = rapid.Custom(func(t *rapid.T) intended {
 
 var anyStep = rapid.Custom(func(t *rapid.T) step {
 	s := step{
-		pause:     milliseconds(t, 1500, "pause"),
+		event:     often(t, 7, "event"),
 		patient:   !often(t, 4, "impatient"),
 		former:    often(t, 3, "former"),
 		namespace: rapid.SampledFrom([]int{0, 0, 1}).Draw(t, "namespace"),
 		kind:      rapid.SampledFrom([]stepKind{stepApply, stepApply, stepApply, stepGet, stepList}).Draw(t, "kind"),
+	}
+	if often(t, 2, "pauses") {
+		s.pause = milliseconds(t, 2000, "pause")
 	}
 	limit := 1
 	if s.kind == stepApply && often(t, 3, "many") {
@@ -157,6 +172,9 @@ var anyFault = rapid.Custom(func(t *rapid.T) faulty.Fault {
 	case f == 0:
 		return faulty.Delay{For: milliseconds(t, 6000, "delay")}
 	case f > faulty.Corrupt:
+		if often(t, 2, "as late as can be") {
+			return faulty.StoredLate{After: 10 * time.Second}
+		}
 		return faulty.StoredLate{After: milliseconds(t, 10_000, "late")}
 	default:
 		return f
@@ -165,6 +183,7 @@ var anyFault = rapid.Custom(func(t *rapid.T) faulty.Fault {
 
 var anyRule = rapid.Custom(func(t *rapid.T) rule {
 	return rule{
+		event: rapid.IntRange(0, 2).Draw(t, "event"),
 		after: milliseconds(t, 8000, "after"),
 		kind: rapid.SampledFrom([]faulty.Kind{
 			"", anyWrite, anyRead, faulty.PutBlob, faulty.PutManifest, faulty.Commit, faulty.Commit, faulty.PutTag, faulty.Get, faulty.Resolve,
@@ -175,14 +194,23 @@ var anyRule = rapid.Custom(func(t *rapid.T) rule {
 	}
 })
 
+var anyFreeze = rapid.Custom(func(t *rapid.T) freeze {
+	return freeze{
+		event: rapid.IntRange(0, 2).Draw(t, "event"),
+		after: milliseconds(t, 8000, "after"),
+		lasts: milliseconds(t, 25_000, "lasts"),
+	}
+})
+
 var anyPlan = rapid.Custom(func(t *rapid.T) plan {
 	p := plan{
 		exclusive: often(t, 4, "exclusive"),
 		latency:   rapid.SampledFrom([]time.Duration{0, 5 * time.Millisecond, 50 * time.Millisecond}).Draw(t, "latency"),
 	}
-	p.clients = rapid.SliceOfN(rapid.SliceOfN(anyStep, 3, 20), 2, 5).Draw(t, "clients")
-	p.events = rapid.SliceOfN(anyEvent(p.exclusive), 0, 3).Draw(t, "events")
+	p.clients = rapid.SliceOfN(rapid.SliceOfN(anyStep, 3, 20), 2, 6).Draw(t, "clients")
+	p.events = rapid.SliceOfN(anyEvent(p.exclusive), 0, 4).Draw(t, "events")
 	p.rules = rapid.SliceOfN(anyRule, 0, 12).Draw(t, "rules")
+	p.freezes = rapid.SliceOfN(anyFreeze, 0, 2).Draw(t, "freezes")
 	return p
 })
 
@@ -200,6 +228,9 @@ func (p plan) GoString() string {
 	}
 	for _, r := range p.rules {
 		fmt.Fprintf(&b, "  rule %+v %T\n", r, r.fault)
+	}
+	for _, f := range p.freezes {
+		fmt.Fprintf(&b, "  freeze %+v\n", f)
 	}
 	return b.String()
 }

@@ -17,6 +17,7 @@ import (
 	"gitops-squared.io/gsq/internal/artifact"
 	"gitops-squared.io/gsq/internal/intent"
 	"gitops-squared.io/gsq/internal/ledger"
+	"gitops-squared.io/gsq/internal/registry"
 	"gitops-squared.io/gsq/internal/registry/faulty"
 )
 
@@ -36,6 +37,8 @@ type modelRun struct {
 	ticks  atomic.Int64                 // calls and returns so far
 
 	mu      sync.Mutex
+	ended   []time.Time // the start, and each event's end
+	frozen  []bool      // by freeze: it has happened
 	all     []*operation
 	calm    bool // the rules are over
 	hits    []int
@@ -92,7 +95,7 @@ func carryOutForReal(t *testing.T, p plan) (all []*operation, found []string) {
 
 func (p plan) run(t *testing.T, prepare func(*modelRun)) ([]*operation, []string) {
 	f := &findings{TB: t}
-	r := &modelRun{t: f, plan: p, hits: make([]int, len(p.rules)), ordinal: map[string]int{}, moved: map[string]time.Time{}}
+	r := &modelRun{t: f, plan: p, hits: make([]int, len(p.rules)), frozen: make([]bool, len(p.freezes)), ordinal: map[string]int{}, moved: map[string]time.Time{}}
 	func() {
 		defer func() {
 			if e := recover(); e != nil && e != (fatal{}) {
@@ -111,9 +114,8 @@ func (r *modelRun) run() {
 	r.store.SetFault(r.fate)
 	r.now.Store(r.launch())
 	r.await()
-	r.mu.Lock()
 	r.began = time.Now()
-	r.mu.Unlock()
+	r.end()
 
 	var work sync.WaitGroup
 	for i, steps := range r.plan.clients {
@@ -141,20 +143,80 @@ func (r *modelRun) run() {
 }
 
 func (r *modelRun) launch() *modelProcess {
-	return &modelProcess{process: launch(r.t, r.store, func(o *ledger.Options) {
+	f := &freezer{Store: r.store, r: r}
+	p := &modelProcess{process: launch(r.t, f, func(o *ledger.Options) {
 		o.Exclusive, o.Fresh = r.plan.exclusive, r.fresh
 		o.Now = func() time.Time { return time.Now().Add(time.Duration(r.jump.Load())) }
 	})}
+	f.cut = &p.line.cut
+	return p
+}
+
+// freezer is a process's registry. A frozen process ends no wait, so that its
+// request is sent whatever its context says, unless it is killed.
+type freezer struct {
+	*faulty.Store
+	r   *modelRun
+	cut *atomic.Bool
+}
+
+func (f *freezer) Commit(ctx context.Context, t registry.Tag) error {
+	if d := f.r.freezes(t); d > 0 {
+		time.Sleep(d)
+		if f.cut.Load() {
+			return registry.ErrUnavailable
+		}
+		ctx = context.WithoutCancel(ctx)
+	}
+	return f.Store.Commit(ctx, t)
+}
+
+// freezes returns for how long the process freezes before it moves a tag.
+func (r *modelRun) freezes(t registry.Tag) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, f := range r.plan.freezes {
+		if !r.frozen[i] && r.since(f.event) >= f.after && strings.Contains(t.Repository, "/catalog") {
+			r.frozen[i] = true
+			return f.lasts
+		}
+	}
+	return 0
+}
+
+// since returns the time since so many events have ended; negative if they have
+// not, or if the clients are done. The caller holds mu.
+func (r *modelRun) since(events int) time.Duration {
+	if r.calm || events >= len(r.ended) {
+		return -1
+	}
+	return time.Since(r.ended[events])
+}
+
+// end notes the end of an event.
+func (r *modelRun) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = append(r.ended, time.Now())
+}
+
+// past returns how many events have ended.
+func (r *modelRun) past() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.ended) - 1
 }
 
 // await waits until the process is ready.
 func (r *modelRun) await() {
 	for p := r.now.Load(); p.Ready() != nil; time.Sleep(r.poll) {
 		if code(p.Ready()) == ledger.CodeSuperseded {
-			r.t.Fatalf("a ledger was superseded that nobody followed")
+			r.t.Errorf("a ledger was superseded that nobody followed")
+			return
 		}
 		if time.Since(r.began) > time.Hour && !r.began.IsZero() {
-			r.t.Fatalf("the ledger is not ready: %v", p.Ready())
+			r.t.Errorf("the ledger is not ready: %v", p.Ready())
+			return
 		}
 	}
 }
@@ -202,6 +264,7 @@ func (r *modelRun) events() {
 		case eventBack:
 			r.jump.Add(-int64(time.Hour))
 		}
+		r.end()
 	}
 }
 
@@ -232,13 +295,10 @@ func (r *modelRun) fate(op faulty.Op) faulty.Fault {
 
 // spoilt returns the fault of the first rule that matches.
 func (r *modelRun) spoilt(op faulty.Op, read bool) faulty.Fault {
-	if r.calm || r.began.IsZero() {
-		return nil
-	}
 	tag := op.Repository + ":" + op.Reference
 	for i, rule := range r.plan.rules {
 		switch {
-		case r.hits[i] >= rule.count, time.Since(r.began) < rule.after, !strings.Contains(op.Repository, rule.repo):
+		case r.hits[i] >= rule.count, r.since(rule.event) < rule.after, !strings.Contains(op.Repository, rule.repo):
 			continue
 		case rule.kind == anyRead && !read, rule.kind == anyWrite && read:
 			continue
@@ -292,7 +352,7 @@ func (r *modelRun) check() {
 	}
 }
 
-// checkTags looks for the tags of what was acknowledged just now.
+// checkTags looks for the tags of what was acknowledged just now, as Flux does.
 func (r *modelRun) checkTags(o *operation) {
 	raw, layout := r.store.Raw(), artifact.Layout{Prefix: prefix}
 	names := func(repo, tag string, want digest.Digest) {
@@ -300,7 +360,15 @@ func (r *modelRun) checkTags(o *operation) {
 			r.t.Errorf("%v: it was answered, and %s:%s is %s (%v)", o, repo, tag, short(d.Digest.String()), err)
 		}
 	}
-	names(layout.Catalog(o.namespace), artifact.RevisionTag(o.revision.Number), o.revision.Digest)
+	repo := layout.Catalog(o.namespace)
+	names(repo, artifact.RevisionTag(o.revision.Number), o.revision.Digest)
+	if a, err := raw.Get(context.Background(), repo, artifact.Latest); err != nil {
+		r.t.Errorf("%v: it was answered, and %s has no latest: %v", o, repo, err)
+	} else if rev, err := artifact.Unpack(artifact.TypeFluxConfig, artifact.TypeFluxContent, a); err != nil {
+		r.t.Errorf("%v: latest of %s: %v", o, repo, err)
+	} else if o.moved() && rev.Record.Number < o.revision.Number && len(r.plan.freezes) == 0 { // who was frozen may put it back
+		r.t.Errorf("%v: it was answered, and latest of %s is revision %d", o, repo, rev.Record.Number)
+	}
 	for _, out := range o.outcomes {
 		names(layout.Resource(intent.Ref{Namespace: o.namespace, Name: out.Name}), out.Version.String(), out.Digest)
 	}
@@ -316,6 +384,9 @@ type modelClient struct {
 
 func (c *modelClient) run(steps []step) {
 	for _, s := range steps {
+		for past := c.r.past(); s.event && c.r.past() == past && past < len(c.r.plan.events); {
+			time.Sleep(c.r.poll)
+		}
 		time.Sleep(s.pause)
 		for p := c.r.now.Load(); s.patient && p.Ready() != nil && time.Since(c.r.began) < time.Hour; p = c.r.now.Load() {
 			time.Sleep(c.r.poll)

@@ -241,6 +241,11 @@ func (o *operation) tells() bool {
 	return false
 }
 
+// moved reports whether it was answered that the operation made a revision.
+func (o *operation) moved() bool {
+	return slices.ContainsFunc(o.outcomes, func(out ledger.Outcome) bool { return out.Operation != ledger.Unchanged })
+}
+
 // stale reports whether another ledger may have written before this was
 // answered.
 func (o *operation) stale() bool {
