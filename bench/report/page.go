@@ -75,7 +75,7 @@ func (r *Report) section(b *strings.Builder, target string) {
 			notes = append(notes, fmt.Sprintf("- `%s`: %s.\n", row.ID, note))
 		}
 		if row.Error != "" {
-			notes = append(notes, fmt.Sprintf("- `%s` failed: %s\n", row.ID, row.Error))
+			notes = append(notes, fmt.Sprintf("- `%s` failed: `%s`\n", row.ID, strings.Join(strings.Fields(row.Error), " ")))
 		}
 	}
 	if len(notes) > 0 {

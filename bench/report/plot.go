@@ -77,7 +77,7 @@ func (p Plot) WriteSVG(w io.Writer) error {
 			fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`+"\n", x(point.X), y(point.Y), colour)
 		}
 		fmt.Fprintf(&b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="2"/>`+"\n", strings.Join(line, " "), colour)
-		at := float64(left + 100 + 300*i)
+		at := float64(left + 300 + 150*i)
 		fmt.Fprintf(&b, `<rect x="%.1f" y="%d" width="14" height="4" fill="%s"/>`+"\n", at, top-20, colour)
 		text(at+20, top-14, "start", "12", c.Name)
 	}
