@@ -26,7 +26,7 @@ const databaseFormat = pebble.FormatValueSeparation
 // chain, which the ledger has in memory anyway. A small table also means a short
 // log, and thus a fast start.
 const (
-	cacheBytes    = 8 << 20
+	cacheBytes    = 16 << 20
 	memTableBytes = 4 << 20
 )
 
