@@ -12,6 +12,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -156,16 +157,18 @@ func BenchmarkLoopback(b *testing.B) {
 			s := benchServer(b)
 			ours, bare := newTarget(b, s), newTarget(b, c.bare(b, s))
 			each := max(b.N/benchRounds, benchClients)
-			var took, baseline time.Duration
+			var took, baseline cost
 			b.ResetTimer()
 			for range benchRounds {
-				baseline += bare.run(b, c, each)
-				took += ours.run(b, c, each)
+				baseline.add(bare.run(b, c, each))
+				took.add(ours.run(b, c, each))
 			}
 			total := float64(each * benchRounds)
-			b.ReportMetric(total/took.Seconds(), "req/s")
-			b.ReportMetric(total/baseline.Seconds(), "bare-req/s")
-			b.ReportMetric(baseline.Seconds()/took.Seconds(), "ratio")
+			b.ReportMetric(total/took.time.Seconds(), "req/s")
+			b.ReportMetric(total/baseline.time.Seconds(), "bare-req/s")
+			b.ReportMetric(baseline.time.Seconds()/took.time.Seconds(), "ratio")
+			b.ReportMetric(float64(took.processor.Microseconds())/total, "cpu-µs/req")
+			b.ReportMetric(float64(baseline.processor.Microseconds())/total, "bare-cpu-µs/req")
 			b.ReportMetric(0, "ns/op")
 		})
 	}
@@ -197,9 +200,28 @@ func newTarget(b *testing.B, h http.Handler) *target {
 	return &target{"http://" + listener.Addr().String(), client}
 }
 
-// run sends n requests and returns how long that took.
-func (t *target) run(b *testing.B, c benchCase, n int) time.Duration {
+// cost is what requests took: of the clock, and of the processors, which does
+// not depend on what else the machine does.
+type cost struct{ time, processor time.Duration }
+
+func (c *cost) add(more cost) {
+	c.time += more.time
+	c.processor += more.processor
+}
+
+func processorTime(b *testing.B) time.Duration {
 	b.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// run sends n requests and returns what that took.
+func (t *target) run(b *testing.B, c benchCase, n int) cost {
+	b.Helper()
+	used := processorTime(b)
 	var left atomic.Int64
 	left.Store(int64(n))
 	began := time.Now()
@@ -222,5 +244,5 @@ func (t *target) run(b *testing.B, c benchCase, n int) time.Duration {
 		})
 	}
 	clients.Wait()
-	return time.Since(began)
+	return cost{time.Since(began), processorTime(b) - used}
 }
