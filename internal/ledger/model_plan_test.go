@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -213,6 +214,14 @@ var anyPlan = rapid.Custom(func(t *rapid.T) plan {
 	p.freezes = rapid.SliceOfN(anyFreeze, 0, 2).Draw(t, "freezes")
 	return p
 })
+
+// lies reports whether the registry answers reads with something else than it
+// holds, so that a catalog can look damaged.
+func (p plan) lies() bool {
+	return slices.ContainsFunc(p.rules, func(r rule) bool {
+		return r.fault == faulty.NotFound || r.fault == faulty.Stale || r.fault == faulty.Corrupt
+	})
+}
 
 // GoString is how rapid shows a plan.
 func (p plan) GoString() string {

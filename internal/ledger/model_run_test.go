@@ -479,6 +479,10 @@ func (c *modelClient) call(o *operation, former bool, hangUp time.Duration) {
 	switch o.code {
 	case ledger.CodeForeignWriter, ledger.CodeInvalid, ledger.CodeLimit, ledger.CodeQueueFull, ledger.CodeNamespaceDeleted:
 		r.t.Errorf("%v: %v", o, o.err)
+	case ledger.CodeCorrupt:
+		if !r.plan.lies() {
+			r.t.Errorf("%v: %v", o, o.err)
+		}
 	case "":
 		if o.err != nil {
 			r.t.Errorf("%v: %v", o, o.err)
