@@ -17,8 +17,11 @@ import (
 	"gitops-squared.io/gsq/internal/registry"
 )
 
-// inlineBytes is the size up to which a blob lies in the database.
-const inlineBytes = 64 << 10
+// inlineBytes is the size up to which a blob of an artifact lies in the
+// database. A file costs two more syncs, its own and its folder's, so what is
+// written with each commit, a catalog, should not be one: one of a thousand
+// resources has about 70 KB.
+const inlineBytes = 256 << 10
 
 // Where a blob lies: the first byte of its value.
 const (

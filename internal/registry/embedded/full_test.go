@@ -19,7 +19,7 @@ import (
 	"gitops-squared.io/gsq/internal/registry/registrytest"
 )
 
-// fullDisk is a store on a disk of 16 MiB, with a reserve and a margin of 1 MiB
+// fullDisk is a store on a disk of 8 MiB, with a reserve and a margin of 1 MiB
 // each.
 type fullDisk struct {
 	t     *testing.T
@@ -31,7 +31,7 @@ type fullDisk struct {
 }
 
 func newFullDisk(t *testing.T) *fullDisk {
-	f := &fullDisk{t: t, disk: newDisk(16 << 20)}
+	f := &fullDisk{t: t, disk: newDisk(8 << 20)}
 	f.open()
 	return f
 }
@@ -127,7 +127,7 @@ func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	f := newFullDisk(t)
 	f.fill()
-	if len(f.kept) < 50 {
+	if len(f.kept) < 30 {
 		t.Errorf("only %d artifacts fit", len(f.kept))
 	}
 	f.reads()

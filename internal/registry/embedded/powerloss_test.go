@@ -122,7 +122,7 @@ func checkPowerLoss(t testing.TB, seed uint64) {
 // power failed at any point: byte for byte, and deleted what was deleted.
 func TestPowerLossTakesNothingAcknowledged(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(12) {
+	for seed := range uint64(5) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			checkPowerLoss(t, seed)
@@ -141,16 +141,14 @@ func FuzzPowerLoss(f *testing.F) {
 func TestPowerLossWithoutSyncsIsFound(t *testing.T) {
 	t.Parallel()
 	lost := 0
-	for seed := range uint64(3) {
-		for _, c := range cutPower(t, DurabilityNone, seed, 8) {
-			lost += len(c.lost(t))
-			s, err := Open(Options{FS: c.disk, Folder: "/a/data", Log: slog.New(slog.DiscardHandler)})
-			if err == nil {
-				err = s.Close()
-			}
-			if err != nil && !errors.Is(err, ErrDamaged) {
-				t.Errorf("seed %d: %v", seed, err)
-			}
+	for _, c := range cutPower(t, DurabilityNone, 1, 8) {
+		lost += len(c.lost(t))
+		s, err := Open(Options{FS: c.disk, Folder: "/a/data", Log: slog.New(slog.DiscardHandler)})
+		if err == nil {
+			err = s.Close()
+		}
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			t.Error(err)
 		}
 	}
 	if lost == 0 {
