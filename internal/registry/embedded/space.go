@@ -68,7 +68,7 @@ func newSpace(o Options) *space {
 	}
 }
 
-// begin takes the reserve that the last opening left, and returns ErrNoSpace if
+// begin takes the reserve, that of the last opening if it left one, and returns ErrNoSpace if
 // the database cannot be opened in the room that there is: it writes its log
 // to tables when it is.
 func (p *space) begin(log int64) error {
@@ -89,10 +89,13 @@ func (p *space) begin(log int64) error {
 	if need := log + minimalRoom; room < need {
 		return fmt.Errorf("%w: the file system of %s has %d MiB left, %d MiB are needed to open it; nothing was changed, free some space", registry.ErrNoSpace, p.folder, room>>20, need>>20+1)
 	}
+	p.looked = time.Time{}
+	p.look()
 	return nil
 }
 
-// settle takes the reserve, or says that there is no room for it.
+// settle takes the reserve back if the opening needed it, or says that there is
+// no room.
 func (p *space) settle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
