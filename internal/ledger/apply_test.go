@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -311,7 +312,10 @@ func TestLargeCommitOnASlowRegistry(t *testing.T) {
 		store := initialised(t)
 		p := start(t, store)
 		store.SetFault(func(op faulty.Op) faulty.Fault {
-			if op.Kind == faulty.PutManifest || op.Kind == faulty.PutTag {
+			switch op.Kind {
+			case faulty.PutManifest:
+				return faulty.Delay{For: 100 * time.Millisecond}
+			case faulty.PutTag:
 				return faulty.Delay{For: 20 * time.Millisecond}
 			}
 			return nil
@@ -325,10 +329,10 @@ func TestLargeCommitOnASlowRegistry(t *testing.T) {
 		if took := time.Since(began); took < 5*time.Second {
 			t.Errorf("it took only %v: the registry is not slow", took)
 		}
-		n := 0
+		var n atomic.Int32
 		store.SetFault(func(op faulty.Op) faulty.Fault {
 			if op.Kind == faulty.PutManifest {
-				if n++; n > 100 {
+				if n.Add(1) > 100 {
 					return faulty.Timeout
 				}
 			}

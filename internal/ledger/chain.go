@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"gitops-squared.io/gsq/internal/artifact"
 	"gitops-squared.io/gsq/internal/intent"
@@ -118,7 +119,8 @@ func (c *chain) commit(ctx, prepare context.Context, p proposal) error {
 	if err != nil {
 		return err
 	}
-	pushes := append(p.pushes, registry.Push{Repository: c.repo, Artifact: a})
+	// The catalog first: it is the largest.
+	pushes := append([]registry.Push{{Repository: c.repo, Artifact: a}}, p.pushes...)
 	if err := c.settleDown(prepare); err != nil {
 		return err
 	}
@@ -246,23 +248,37 @@ func (c *chain) lookFor(ctx context.Context, pushes []registry.Push, m registry.
 	return false, nil
 }
 
-// sliceLength is how many artifacts or tags go to the registry in one call: so
-// many that it is kept busy, so few that a call takes no longer than a caller's
-// patience.
-const sliceLength = 64
+// What goes to the registry in one call is so much that it is kept busy, and so
+// little that a call takes no longer than a caller's patience. An artifact is
+// five requests or so, a tag is one. Two slices of artifacts are on their way
+// at once, so that none waits for another's slowest request.
+const (
+	pushSlice    = 16
+	pushesAtOnce = 2
+	tagSlice     = 64
+)
 
 // push puts artifacts by digest, in slices; progress is called between them.
 func (c *chain) push(ctx context.Context, pushes []registry.Push, progress func()) error {
+	group, failed := errgroup.WithContext(ctx)
+	group.SetLimit(pushesAtOnce)
 	for len(pushes) > 0 {
-		n := min(sliceLength, len(pushes))
-		if err := put(ctx, c.reg, pushes[:n]...); err != nil {
+		slice := pushes[:min(pushSlice, len(pushes))]
+		pushes = pushes[len(slice):]
+		more := len(pushes) > 0
+		group.Go(func() error {
+			if err := failed.Err(); err != nil {
+				return err // begins no more
+			}
+			// With ctx: what is under way is not broken off because another failed.
+			err := put(ctx, c.reg, slice...)
+			if err == nil && more {
+				progress()
+			}
 			return err
-		}
-		if pushes = pushes[n:]; len(pushes) > 0 {
-			progress()
-		}
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // completeTags puts the tags of the head that are still to be put, in slices,
@@ -271,7 +287,7 @@ func (c *chain) push(ctx context.Context, pushes []registry.Push, progress func(
 // to be put back once another ledger may have moved it.
 func (c *chain) completeTags(ctx context.Context) error {
 	for len(c.tags) > 0 {
-		n := min(sliceLength, len(c.tags))
+		n := min(tagSlice, len(c.tags))
 		if err := putTags(ctx, c.reg, c.tags[:n]); err != nil {
 			if !registry.Settled(err) {
 				c.settledAt = time.Now().Add(settle)
