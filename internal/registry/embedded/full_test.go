@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -249,5 +250,20 @@ func TestStartKeepsTheReserve(t *testing.T) {
 	f.open()
 	if err := f.write(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The page says how large the reserve and the margin are.
+func TestReserveIsDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../../docs/embedded-registry.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := fmt.Sprintf("%d MiB", spaceFactor*memTableBytes>>20)
+	for _, sentence := range []string{"The file `reserve` holds " + size, "New content needs " + size, "When there are " + size} {
+		if !strings.Contains(string(page), sentence) {
+			t.Errorf("docs/embedded-registry.md does not say %q", sentence)
+		}
 	}
 }
