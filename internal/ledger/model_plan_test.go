@@ -19,7 +19,6 @@ type plan struct {
 	clients   [][]step
 	events    []event
 	rules     []rule
-	freezes   []freeze
 }
 
 // step is what one client does next.
@@ -69,6 +68,7 @@ type event struct {
 	pause time.Duration // before it
 	kind  eventKind
 	stays time.Duration // how long a superseded ledger stays up
+	lasts time.Duration // how long a frozen one stands still
 }
 
 type eventKind string
@@ -77,8 +77,11 @@ const (
 	eventStop      eventKind = "stop"
 	eventKill      eventKind = "kill"
 	eventSupersede eventKind = "supersede"
-	eventForward   eventKind = "clock an hour forward"
-	eventBack      eventKind = "clock an hour back"
+	// The process stops, as by SIGSTOP, between its look whether it may move a
+	// catalog's latest and the move; another one follows it.
+	eventFreeze  eventKind = "freeze, supersede"
+	eventForward eventKind = "clock an hour forward"
+	eventBack    eventKind = "clock an hour back"
 )
 
 // rule spoils some requests: the next count ones that match, from a time after
@@ -90,14 +93,7 @@ type rule struct {
 	repo  string      // part of the repository's name
 	count int
 	fault faulty.Fault
-}
-
-// freeze stops a process just before it moves a catalog's latest, after it has
-// looked whether it may, as SIGSTOP can.
-type freeze struct {
-	event int // how many have ended
-	after time.Duration
-	lasts time.Duration
+	then  faulty.Fault // of the one after these; may be nil
 }
 
 const (
@@ -157,19 +153,20 @@ var anyStep = rapid.Custom(func(t *rapid.T) step {
 func anyEvent(exclusive bool) *rapid.Generator[event] {
 	kinds := []eventKind{eventStop, eventKill, eventKill, eventForward, eventBack}
 	if !exclusive {
-		kinds = append(kinds, eventSupersede, eventSupersede)
+		kinds = append(kinds, eventSupersede, eventFreeze, eventFreeze)
 	}
 	return rapid.Custom(func(t *rapid.T) event {
 		return event{
 			pause: milliseconds(t, 8000, "pause"),
 			kind:  rapid.SampledFrom(kinds).Draw(t, "event"),
 			stays: milliseconds(t, 30_000, "stays"),
+			lasts: 15*time.Second + milliseconds(t, 15_000, "lasts"),
 		}
 	})
 }
 
 var anyFault = rapid.Custom(func(t *rapid.T) faulty.Fault {
-	switch f := faulty.Failure(rapid.IntRange(0, int(faulty.Corrupt)+1).Draw(t, "fault")); {
+	switch f := faulty.Failure(rapid.IntRange(0, int(faulty.Corrupt)+3).Draw(t, "fault")); {
 	case f == 0:
 		return faulty.Delay{For: milliseconds(t, 6000, "delay")}
 	case f > faulty.Corrupt:
@@ -183,24 +180,20 @@ var anyFault = rapid.Custom(func(t *rapid.T) faulty.Fault {
 })
 
 var anyRule = rapid.Custom(func(t *rapid.T) rule {
-	return rule{
+	r := rule{
 		event: rapid.IntRange(0, 2).Draw(t, "event"),
 		after: milliseconds(t, 8000, "after"),
 		kind: rapid.SampledFrom([]faulty.Kind{
-			"", anyWrite, anyRead, faulty.PutBlob, faulty.PutManifest, faulty.Commit, faulty.Commit, faulty.PutTag, faulty.Get, faulty.Resolve,
+			"", anyWrite, anyRead, faulty.Commit, faulty.Commit, faulty.Commit, faulty.PutTag, faulty.PutBlob, faulty.PutManifest, faulty.Get, faulty.Resolve,
 		}).Draw(t, "kind"),
-		repo:  rapid.SampledFrom([]string{"", "/catalog", "/catalog", "/system", "/writer", "/resources"}).Draw(t, "repository"),
+		repo:  rapid.SampledFrom([]string{"", "/catalog", "/catalog", "/catalog", "/system", "/writer", "/resources"}).Draw(t, "repository"),
 		count: rapid.SampledFrom([]int{1, 1, 2, 3, 10}).Draw(t, "count"),
 		fault: anyFault.Draw(t, "fault"),
 	}
-})
-
-var anyFreeze = rapid.Custom(func(t *rapid.T) freeze {
-	return freeze{
-		event: rapid.IntRange(0, 2).Draw(t, "event"),
-		after: milliseconds(t, 8000, "after"),
-		lasts: milliseconds(t, 25_000, "lasts"),
+	if often(t, 2, "and then") {
+		r.then = anyFault.Draw(t, "then")
 	}
+	return r
 })
 
 var anyPlan = rapid.Custom(func(t *rapid.T) plan {
@@ -211,7 +204,6 @@ var anyPlan = rapid.Custom(func(t *rapid.T) plan {
 	p.clients = rapid.SliceOfN(rapid.SliceOfN(anyStep, 3, 20), 2, 6).Draw(t, "clients")
 	p.events = rapid.SliceOfN(anyEvent(p.exclusive), 0, 4).Draw(t, "events")
 	p.rules = rapid.SliceOfN(anyRule, 0, 12).Draw(t, "rules")
-	p.freezes = rapid.SliceOfN(anyFreeze, 0, 2).Draw(t, "freezes")
 	return p
 })
 
@@ -219,8 +211,15 @@ var anyPlan = rapid.Custom(func(t *rapid.T) plan {
 // holds, so that a catalog can look damaged.
 func (p plan) lies() bool {
 	return slices.ContainsFunc(p.rules, func(r rule) bool {
-		return r.fault == faulty.NotFound || r.fault == faulty.Stale || r.fault == faulty.Corrupt
+		return slices.ContainsFunc([]faulty.Fault{faulty.NotFound, faulty.Stale, faulty.Corrupt}, func(f faulty.Fault) bool {
+			return r.fault == f || r.then == f
+		})
 	})
+}
+
+// freezes reports whether a process may move something long after it looked.
+func (p plan) freezes() bool {
+	return slices.ContainsFunc(p.events, func(e event) bool { return e.kind == eventFreeze })
 }
 
 // GoString is how rapid shows a plan.
@@ -236,10 +235,7 @@ func (p plan) GoString() string {
 		fmt.Fprintf(&b, "  event %+v\n", e)
 	}
 	for _, r := range p.rules {
-		fmt.Fprintf(&b, "  rule %+v %T\n", r, r.fault)
-	}
-	for _, f := range p.freezes {
-		fmt.Fprintf(&b, "  freeze %+v\n", f)
+		fmt.Fprintf(&b, "  rule %+v %T %T\n", r, r.fault, r.then)
 	}
 	return b.String()
 }

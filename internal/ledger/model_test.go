@@ -46,7 +46,7 @@ func TestModelInParallel(t *testing.T) {
 	t.Parallel()
 	for seed := range 30 {
 		p := anyPlan.Example(seed)
-		p.exclusive, p.latency, p.rules, p.freezes, p.events = true, 0, nil, nil, nil
+		p.exclusive, p.latency, p.rules, p.events = true, 0, nil, nil
 		for range 2 {
 			p.events = append(p.events, event{pause: 5 * time.Millisecond, kind: eventStop})
 		}
