@@ -148,7 +148,7 @@ func (r *modelRun) launch() *modelProcess {
 		o.Exclusive, o.Fresh = r.plan.exclusive, r.fresh
 		o.Now = func() time.Time { return time.Now().Add(time.Duration(r.jump.Load())) }
 	})}
-	f.cut = &p.line.cut
+	f.process.Store(p)
 	return p
 }
 
@@ -156,14 +156,14 @@ func (r *modelRun) launch() *modelProcess {
 // request is sent whatever its context says, unless it is killed.
 type freezer struct {
 	*faulty.Store
-	r   *modelRun
-	cut *atomic.Bool
+	r       *modelRun
+	process atomic.Pointer[modelProcess] // nil for a moment at its launch
 }
 
 func (f *freezer) Commit(ctx context.Context, t registry.Tag) error {
 	if d := f.r.freezes(t); d > 0 {
 		time.Sleep(d)
-		if f.cut.Load() {
+		if p := f.process.Load(); p != nil && p.line.cut.Load() {
 			return registry.ErrUnavailable
 		}
 		ctx = context.WithoutCancel(ctx)

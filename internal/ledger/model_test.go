@@ -20,8 +20,8 @@ import (
 //	go test ./internal/ledger -run TestModel -rapid.checks=10000
 func TestModel(t *testing.T) {
 	t.Parallel()
-	for half := range 2 {
-		t.Run(fmt.Sprint(half), func(t *testing.T) {
+	for part := range 4 { // as rapid makes one run after the other
+		t.Run(fmt.Sprint(part), func(t *testing.T) {
 			t.Parallel()
 			answers := map[string]int{}
 			rapid.Check(t, func(rt *rapid.T) {
