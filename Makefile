@@ -67,7 +67,7 @@ e2e: build tools ## the end-to-end tests, verbose (RUN=regexp chooses)
 
 .PHONY: soak
 soak: build tools ## the long tests: the ledger against its model, and end-to-end (RUN=regexp chooses)
-	@go test -race -count=1 -timeout 6h ./internal/ledger -run '$(or $(RUN),TestModel|TestRandomFaults)' -rapid.checks=5000 -random-seeds=500
+	@go test -race -count=1 -timeout 6h ./internal/ledger -run '$(or $(RUN),TestModel|TestRandomFaults)' -rapid.checks=2500 -random-seeds=500
 	@go test -v -count=1 -timeout 6h ./e2e/soak/... $(if $(RUN),-run '$(RUN)')
 
 .PHONY: bench
