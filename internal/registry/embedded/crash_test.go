@@ -22,7 +22,7 @@ import (
 )
 
 // large is longer than what the database holds of a blob.
-func large(seed string) string { return strings.Repeat(seed+" ", 400<<10/len(seed)) } // more than lies in the database
+func large(seed string) string { return strings.Repeat(seed+" ", 100<<10/len(seed)) }
 
 // crash returns what may be on the disk if the machine stopped now: all that
 // was synced, and each unsynced piece with the probability in percent.
