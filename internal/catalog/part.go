@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -40,6 +41,7 @@ func (p *Packer) press() (*press, error) {
 func (p *press) part(data []byte) (part, error) {
 	p.packed.Reset()
 	p.writer.Reset(&p.packed)
+	p.writer.ModTime = time.Unix(0, 0) // which is written as none; the zero time is not
 	if _, err := p.writer.Write(data); err != nil {
 		return part{}, err
 	}

@@ -128,3 +128,16 @@ func FuzzAppendFile(f *testing.F) {
 		}
 	})
 }
+
+// The embedded registry finds members by this header, and formats.md says that
+// they have no time.
+func TestMembersHaveNoTime(t *testing.T) {
+	t.Parallel()
+	archive, _, err := new(Packer).Pack("default", entriesNamed(100), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(archive, []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff")); n < 8 {
+		t.Errorf("%d members begin without name and time", n)
+	}
+}

@@ -17,15 +17,14 @@ import (
 	"gitops-squared.io/gsq/internal/registry"
 )
 
-// inlineBytes is the size up to which a blob of an artifact lies in the
-// database. A file costs two more syncs, its own and its folder's, so what is
-// written with each commit, a catalog, should not be one: one of a thousand
-// resources has about 70 KB.
-const inlineBytes = 256 << 10
+// inlineBytes is the size up to which a blob, or a chunk of one, lies in the
+// database.
+const inlineBytes = 64 << 10
 
 // Where a blob lies: the first byte of its value.
 const (
 	blobInline = 'i' // the blob follows
+	blobChunks = 'c' // its size follows, and the sums of its chunks
 	blobFile   = 'f' // its size follows; the blob is a file
 )
 
@@ -72,8 +71,11 @@ func (s *Store) stored(d digest.Digest) (bool, error) {
 	if err != nil || value == nil {
 		return false, err
 	}
-	if value[0] == blobInline {
+	switch value[0] {
+	case blobInline:
 		return true, nil
+	case blobChunks:
+		return haveChunks(s.db, value)
 	}
 	size, err := decodeSize(value[1:])
 	if err != nil {
@@ -106,8 +108,14 @@ func (s *Store) openBlob(d digest.Digest) (blob, error) {
 	if value == nil {
 		return blob{}, fmt.Errorf("%w: blob %s is missing", registry.ErrCorrupt, d)
 	}
-	if value[0] == blobInline {
-		r := bytes.NewReader(value[1:])
+	if value[0] == blobInline || value[0] == blobChunks {
+		data := value[1:]
+		if value[0] == blobChunks {
+			if data, err = joinChunks(s.db, value); err != nil {
+				return blob{}, fmt.Errorf("blob %s: %w", d, err)
+			}
+		}
+		r := bytes.NewReader(data)
 		return blob{ReadSeeker: r, Closer: io.NopCloser(r), size: r.Size()}, nil
 	}
 	size, err := decodeSize(value[1:])

@@ -14,6 +14,7 @@ import (
 //
 //	f                          the format version
 //	B digest                   a blob: where it lies, and the blob if it is small
+//	C sum                      a chunk of blobs, by its SHA-256
 //	L digest repository        the repository has the blob; its size
 //	M repository 0 digest      a manifest: media type and bytes
 //	T repository 0 tag         the digest that a tag names
@@ -22,6 +23,7 @@ import (
 const (
 	kindFormat   = 'f'
 	kindBlob     = 'B'
+	kindChunk    = 'C'
 	kindLink     = 'L'
 	kindManifest = 'M'
 	kindTag      = 'T'

@@ -42,9 +42,9 @@ func TestLayout(t *testing.T) {
 	want := []string{
 		text("f") + " " + text("1"),
 		text("B") + sum(config) + " " + text("i{}"),
-		text("B") + sum(layer) + " " + text("f") + "0000000000040001",
+		text("B") + sum(layer) + " " + text("f") + "0000000000010001",
 		text("L") + sum(config) + text("a/b") + " " + "0000000000000002",
-		text("L") + sum(layer) + text("a/b") + " " + "0000000000040001",
+		text("L") + sum(layer) + text("a/b") + " " + "0000000000010001",
 		text("Ma/b\x00") + sum(m.Digest) + " " + fmt.Sprintf("%02x", len(m.MediaType)) + text(m.MediaType+string(m.Data)),
 		text("Ta/b\x00v1") + " " + sum(m.Digest),
 		text("Pa/b\x00") + sum(m.Digest) + text("v1") + " 01",

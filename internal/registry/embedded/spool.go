@@ -28,9 +28,6 @@ type spool struct {
 	size      int64
 }
 
-// spoolBytes is the size up to which an upload is held in memory.
-const spoolBytes = 64 << 10
-
 func (s *Store) newSpool(algorithm digest.Algorithm) *spool {
 	return &spool{s: s, algorithm: algorithm, sum: algorithm.Hash()}
 }
@@ -39,7 +36,7 @@ func (s *Store) newSpool(algorithm digest.Algorithm) *spool {
 // vfs.File it may change p.
 func (p *spool) Write(b []byte) (int, error) {
 	p.sum.Write(b) // never fails
-	if p.file == nil && len(p.memory)+len(b) > spoolBytes {
+	if p.file == nil && len(p.memory)+len(b) > inlineBytes {
 		err := p.s.read(context.Background(), func() (err error) {
 			p.file, p.path, err = p.s.createTemporary()
 			return err

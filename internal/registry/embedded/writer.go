@@ -23,6 +23,8 @@ type writer struct {
 	links map[link]int64         // the sizes of blobs
 	made  map[link]bool          // manifests
 
+	chunks map[chunkSum]bool
+
 	tagging bool // Store.tags is held shared, too
 }
 
@@ -39,6 +41,8 @@ func (s *Store) newWriter(ctx context.Context) *writer {
 		known: map[digest.Digest]bool{},
 		links: map[link]int64{},
 		made:  map[link]bool{},
+
+		chunks: map[chunkSum]bool{},
 	}
 }
 
@@ -120,8 +124,15 @@ func (w *writer) addBlob(repo string, b registry.Blob) error {
 		}
 	}
 	if !known {
-		value := inlineValue(b.Data)
-		if len(b.Data) > inlineBytes {
+		var value []byte
+		if chunks := chunksOf(b.Data); chunks != nil {
+			var err error
+			if value, err = w.addChunks(chunks); err != nil {
+				return err
+			}
+		} else if len(b.Data) <= inlineBytes {
+			value = inlineValue(b.Data)
+		} else {
 			path, err := w.s.writeTemporary(w.ctx, b.Data)
 			if err != nil {
 				return err
