@@ -75,7 +75,11 @@ func (s *Store) stored(d digest.Digest) (bool, error) {
 	case blobInline:
 		return true, nil
 	case blobChunks:
-		return haveChunks(s.db, value)
+		all, err := haveChunks(s.db, value)
+		if !all {
+			s.recent.forget()
+		}
+		return all, err
 	}
 	size, err := decodeSize(value[1:])
 	if err != nil {

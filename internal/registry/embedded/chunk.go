@@ -81,7 +81,7 @@ func (w *writer) addChunks(chunks [][]byte) ([]byte, error) {
 		sum := chunkSum(sha256.Sum256(c))
 		value = append(value, sum[:]...)
 		size += len(c)
-		if w.chunks[sum] {
+		if w.chunks[sum] || w.s.recent.has(sum) {
 			continue
 		}
 		there, err := has(w.s.db, chunkKey(sum))

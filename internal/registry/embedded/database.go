@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -16,10 +15,9 @@ import (
 )
 
 // databaseFormat is fixed, so that a newer Pebble does not silently rewrite a
-// store that the previous gsq can still read. It tells a torn end of the log
-// from damage in its middle, checks tables' footers, and keeps large values
-// apart from their keys.
-const databaseFormat = pebble.FormatValueSeparation
+// store that the previous gsq can still read. It is the first that tells a
+// torn end of the log from damage in its middle and checks tables' footers.
+const databaseFormat = pebble.FormatTableFormatV6
 
 // Without cgo, cache and memory tables lie in Go's heap, of which a server for
 // ten thousand resources needs 20 MB. What is read often is the head of each
@@ -29,15 +27,6 @@ const (
 	cacheBytes    = 16 << 20
 	memTableBytes = 4 << 20
 )
-
-// apart is how large values, which are catalogs, are kept: their digests are
-// random keys, so that each merge of tables would write them anew.
-func apart() pebble.ValueSeparationPolicy {
-	return pebble.ValueSeparationPolicy{
-		Enabled: true, MinimumSize: 4 << 10, MaxBlobReferenceDepth: 20,
-		RewriteMinimumAge: 10 * time.Minute, TargetGarbageRatio: 0.5,
-	}
-}
 
 func (s *Store) databaseOptions(fs vfs.FS, create bool) *pebble.Options {
 	log := s.log
@@ -51,13 +40,15 @@ func (s *Store) databaseOptions(fs vfs.FS, create bool) *pebble.Options {
 		Logger:             databaseLog{log: log, fatal: s.fail},
 		EventListener:      &pebble.EventListener{},
 	}
-	o.Experimental.ValueSeparationPolicy = apart
 	o.EventListener.WALCreated = s.noteLog
 	o.EventListener.BackgroundError = func(err error) {
 		log.Error("embedded registry: background work of the database failed", "error", err.Error())
 	}
 	o.EventListener.DataCorruption = func(info pebble.DataCorruptionInfo) {
 		log.Error("embedded registry: damaged file", "path", info.Path, "error", info.Details.Error())
+	}
+	if s.options.neverMerge {
+		o.DisableAutomaticCompactions, o.L0StopWritesThreshold = true, 10_000
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)

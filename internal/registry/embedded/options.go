@@ -46,6 +46,7 @@ type Options struct {
 	UploadIdle     time.Duration // after which a session without progress is dropped; default DefaultUploadIdle
 
 	memTableBytes uint64 // of the database; tests make it small
+	neverMerge    bool   // tables, for tests that must know how full the disk is
 }
 
 func (o Options) withDefaults() (Options, error) {

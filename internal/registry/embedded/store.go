@@ -30,6 +30,7 @@ type Store struct {
 	db      *pebble.DB
 	uploads uploads
 	space   *space
+	recent  recentChunks
 
 	closing   chan struct{} // closed when Close begins
 	closeOnce sync.Once

@@ -67,6 +67,7 @@ func (w *writer) flush() error {
 	if err := w.s.apply(w.batch); err != nil {
 		return err
 	}
+	w.s.recent.add(w.chunks)
 	w.batch = w.s.db.NewBatch()
 	return nil
 }
@@ -95,7 +96,10 @@ func (s *Store) applyFilled(ctx context.Context, fill func(w *writer) error) (wa
 	if err := w.adopt(); err != nil {
 		return nil, err
 	}
-	return s.applySynced(w.batch)
+	if wait, err = s.applySynced(w.batch); err == nil {
+		s.recent.add(w.chunks)
+	}
+	return wait, err
 }
 
 // adopt must precede the batch's application, so that no key names a file
