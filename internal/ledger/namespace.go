@@ -21,7 +21,9 @@ type namespace struct {
 	problem atomic.Pointer[Error] // why writes are refused; nil when they are not
 	wake    chan struct{}
 
-	disturbed bool // the worker's own: the last batch was given up because callers left
+	// The worker's own.
+	disturbed bool // the last batch was given up because callers left
+	crowd     crowd
 
 	mu            sync.Mutex
 	queue         []*pending
@@ -107,6 +109,7 @@ func (ns *namespace) run(ctx context.Context) {
 	watch := time.NewTimer(ns.watchPause())
 	defer watch.Stop()
 	for {
+		ns.gather(ctx)
 		b := ns.collect()
 		wake := ns.wake
 		if ns.chain.settling() {
@@ -204,6 +207,7 @@ func (ns *namespace) commit(ctx context.Context, b *batch) {
 	case err == nil:
 		ns.l.o.Observer.Committed(len(b.members), len(b.changes))
 		b.answer(Result{Revision: next.Revision}, nil)
+		ns.expect(len(b.members), b.formed)
 	case errors.As(err, &unknown):
 		b.answer(Result{}, fail(CodeOutcomeUnknown, err, "the registry has not confirmed the change; it may have been made, or may be made later; repeating the request is safe"))
 	case problem:

@@ -129,11 +129,12 @@ func TestObservedBatches(t *testing.T) {
 		if want := map[ledger.Phase]int{"wait": 4, "build": 2, "push": 2, "check": 2, "offer": 2, "tags": 2}; !maps.Equal(counts, want) {
 			t.Errorf("phases %v, want %v", counts, want)
 		}
-		if want := map[ledger.Phase]time.Duration{"wait": 2100 * time.Millisecond, "push": 2 * time.Second}; !maps.Equal(sums, want) {
+		if want := map[ledger.Phase]time.Duration{"wait": 2160 * time.Millisecond, "push": 2 * time.Second}; !maps.Equal(sums, want) {
 			t.Errorf("times %v, want %v", sums, want)
 		}
 		slices.Sort(seen.answered[""])
-		want := []time.Duration{0, time.Second, 1600 * time.Millisecond, 1700 * time.Millisecond, 1800 * time.Millisecond}
+		// Whoever was expected back and did not come was waited for: 20 ms.
+		want := []time.Duration{20 * time.Millisecond, time.Second, 1620 * time.Millisecond, 1720 * time.Millisecond, 1820 * time.Millisecond}
 		if !slices.Equal(seen.answered[""], want) {
 			t.Errorf("the requests took %v, want %v", seen.answered[""], want)
 		}
