@@ -20,7 +20,7 @@ type group struct {
 
 // groupMean is how many entries a group has on average: so many that they
 // compress well, so few that a change costs little.
-const groupMean = 16
+const groupMean = 8
 
 // opens reports whether an entry of this name is the first of a group. It
 // depends on the name alone, so that the same entries make the same groups

@@ -14,7 +14,7 @@ import (
 const (
 	// gatherPart is the part of the last commit's duration that is waited for at
 	// most: what a gathered batch costs is less than what it saves.
-	gatherPart = 4
+	gatherPart = 2
 	// gatherMost bounds it where commits take long.
 	gatherMost = 20 * time.Millisecond
 )

@@ -6,7 +6,9 @@
 package registry
 
 import (
+	"bytes"
 	"context"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -75,11 +77,14 @@ type Blob struct {
 	MediaType string
 	Digest    digest.Digest
 	Data      []byte
+
+	hashed hashed // what NewBlob has computed the digest of
 }
 
-// NewBlob computes the digest (sha256) of data.
+// NewBlob computes the digest (sha256) of data, which must not change any more.
 func NewBlob(mediaType string, data []byte) Blob {
-	return Blob{MediaType: mediaType, Digest: sha256Of(data), Data: data}
+	d := sha256Of(data)
+	return Blob{MediaType: mediaType, Digest: d, Data: data, hashed: hashedAs(d, data)}
 }
 
 // Descriptor describes the blob in a manifest.
@@ -103,6 +108,16 @@ func NewManifest(mediaType string, data []byte) Manifest {
 type Artifact struct {
 	Manifest Manifest
 	Blobs    []Blob // config first, then layers in the manifest's order
+}
+
+// Equal reports whether two artifacts have the same manifest and the same blobs:
+// media types, digests and bytes.
+func (a Artifact) Equal(other Artifact) bool {
+	same := func(x, y Blob) bool {
+		return x.MediaType == y.MediaType && x.Digest == y.Digest && bytes.Equal(x.Data, y.Data)
+	}
+	return a.Manifest.MediaType == other.Manifest.MediaType && a.Manifest.Digest == other.Manifest.Digest &&
+		bytes.Equal(a.Manifest.Data, other.Manifest.Data) && slices.EqualFunc(a.Blobs, other.Blobs, same)
 }
 
 // Push is an artifact on its way into a repository.

@@ -132,3 +132,25 @@ func FuzzChunks(f *testing.F) {
 		}
 	})
 }
+
+func TestRecentChunksAreBounded(t *testing.T) {
+	t.Parallel()
+	var r recentChunks
+	sum := func(i int) chunkSum { return chunkSum{byte(i), byte(i >> 8), byte(i >> 16)} }
+	r.add(map[chunkSum]bool{sum(0): true})
+	for i := 1; i < 5*maxRecent; i++ {
+		r.add(map[chunkSum]bool{sum(i): true})
+		if !r.has(sum(0)) { // it is used all the time
+			t.Fatalf("forgotten after %d others", i)
+		}
+		if n := len(r.young) + len(r.aged); n > 2*maxRecent {
+			t.Fatalf("%d are remembered", n)
+		}
+	}
+	if r.has(sum(1)) {
+		t.Error("one that is not used is never forgotten")
+	}
+	if r.forget(); r.has(sum(0)) {
+		t.Error("it is not forgotten")
+	}
+}

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -36,7 +35,7 @@ func mustGet(t *testing.T, s *embedded.Store, repo, reference string, want regis
 	if err != nil {
 		t.Fatalf("after the crash: %v", err)
 	}
-	if !reflect.DeepEqual(got, want) {
+	if !got.Equal(want) {
 		t.Fatalf("after the crash, %s %s is another artifact", repo, reference)
 	}
 }
@@ -106,7 +105,7 @@ func TestArtifactsAreWholeAfterACrash(t *testing.T) {
 		after := open(t, embedded.Options{FS: crash(fs, 50, uint64(round)), Folder: "/data"})
 		for _, a := range pushed {
 			got, err := after.Get(t.Context(), "a/b", a.Manifest.Digest.String())
-			if !errors.Is(err, registry.ErrNotFound) && (err != nil || !reflect.DeepEqual(got, a)) {
+			if !errors.Is(err, registry.ErrNotFound) && (err != nil || !got.Equal(a)) {
 				t.Fatalf("round %d: neither absent nor whole: %v", round, err)
 			}
 		}
@@ -271,7 +270,7 @@ func TestCrashAtEveryOperation(t *testing.T) {
 		}
 		for _, reference := range []string{"latest", a.Manifest.Digest.String()} {
 			got, err := after.Get(t.Context(), "a/b", reference)
-			if !errors.Is(err, registry.ErrNotFound) && (err != nil || !reflect.DeepEqual(got, a)) {
+			if !errors.Is(err, registry.ErrNotFound) && (err != nil || !got.Equal(a)) {
 				t.Fatalf("crash at operation %d: neither absent nor whole: %v", i, err)
 			}
 		}

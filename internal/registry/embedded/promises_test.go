@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -159,7 +158,7 @@ func (p promise) check(t testing.TB, s *Store) error {
 		return fmt.Errorf("it was deleted, but %w", errors.Join(err, errors.New("it is there")))
 	case err != nil:
 		return err
-	case !reflect.DeepEqual(got, a):
+	case !got.Equal(a):
 		return errors.New("it is another artifact")
 	}
 	return nil
