@@ -21,6 +21,7 @@ type batch struct {
 	base    *state
 	formed  time.Time // when it was begun
 	members []*pending
+	same    []*pending      // that change nothing
 	touched map[string]bool // names that a member changes or relies on
 	blocked map[string]bool // names of requests that have to wait for the next batch
 	closed  bool            // nothing may join any more
@@ -53,7 +54,8 @@ func (b *batch) join(p *pending) bool {
 		return true
 	}
 	if !changesAnything(outcomes) {
-		p.answer(Result{Revision: b.base.Revision, Outcomes: outcomes}, nil)
+		p.outcomes = outcomes
+		b.same = append(b.same, p)
 		return true
 	}
 	if err := b.materialise(p, outcomes); err != nil {

@@ -111,6 +111,9 @@ func (ns *namespace) run(ctx context.Context) {
 	for {
 		ns.gather(ctx)
 		b := ns.collect()
+		if b != nil {
+			ns.confirm(ctx, b)
+		}
 		wake := ns.wake
 		if ns.chain.settling() {
 			// Nothing can be committed yet, so what waits is left waiting, and is
@@ -175,6 +178,28 @@ func (ns *namespace) look(ctx context.Context) {
 	}
 	if !ns.judge(err) && err != nil && !errors.Is(err, errAdopted) && ctx.Err() == nil {
 		ns.l.o.Log.Warn("looking after latest failed", "namespace", ns.name, "error", err)
+	}
+}
+
+// confirm answers the requests that change nothing, unless another ledger has
+// taken over and may have changed what they are compared with.
+func (ns *namespace) confirm(ctx context.Context, b *batch) {
+	if len(b.same) == 0 {
+		return
+	}
+	err := ns.chain.claim.check(ctx)
+	if errors.Is(err, errSuperseded) {
+		ns.judge(err)
+		ns.refuseAll(ns.problem.Load())
+		b.members = nil
+		return
+	}
+	for _, p := range b.same {
+		if err != nil {
+			p.answer(Result{}, fail(CodeRegistryUnavailable, err, "nothing would change, but the registry does not confirm that; try again"))
+		} else {
+			p.answer(Result{Revision: b.base.Revision, Outcomes: p.outcomes}, nil)
+		}
 	}
 }
 
