@@ -35,6 +35,7 @@ type Server struct {
 	o       Options
 	spawner *spawn.Spawner
 	http    *http.Client
+	release func() // the address, which is held until the first start
 
 	mu      sync.Mutex
 	process *process // the last one that was started
@@ -56,11 +57,11 @@ func New(o Options) (*Server, error) {
 			return nil, err
 		}
 	}
-	ports, err := spawn.Ports(1)
+	port, release, err := spawn.Reserve()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Host: spawn.Address(ports[0]), o: o, spawner: spawn.New()}
+	s := &Server{Host: spawn.Address(port), o: o, spawner: spawn.New(), release: release}
 	s.URL = "http://" + s.Host
 	// As many connections as there are callers: none waits for another.
 	s.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: time.Minute}
@@ -81,6 +82,7 @@ func (s *Server) Start() error {
 	cmd.Dir = s.o.Dir
 	cmd.Stdout, cmd.Stderr = log, log
 	spawn.DieTogether(cmd)
+	s.release()
 	if err := s.spawner.Start(cmd); err != nil {
 		return fmt.Errorf("start gsq serve: %w", err)
 	}
@@ -163,6 +165,7 @@ func (s *Server) Close() {
 	if s.current() != nil {
 		s.Kill() // nothing more is asked of it
 	}
+	s.release()
 	s.spawner.Close()
 	s.http.CloseIdleConnections()
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"sync"
+	"syscall"
 )
 
 // ErrPortTaken means that somebody took a port between our look and our
@@ -35,6 +37,24 @@ func Ports(n int) ([]int, error) {
 		ports = append(ports, port)
 	}
 	return ports, nil
+}
+
+// Reserve returns a port of loopback that nobody else takes until it is
+// released; who connects to it is refused.
+func Reserve() (port int, release func(), err error) {
+	for range 100 {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+		if err != nil {
+			return 0, nil, fmt.Errorf("reserve a port: %w", err)
+		}
+		syscall.CloseOnExec(fd)
+		port := lowestPort + rand.IntN(highestPort-lowestPort)
+		if syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}) == nil {
+			return port, sync.OnceFunc(func() { syscall.Close(fd) }), nil
+		}
+		syscall.Close(fd)
+	}
+	return 0, nil, fmt.Errorf("found no free port between %d and %d", lowestPort, highestPort)
 }
 
 // Address is a port of loopback as host:port.
