@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"gitops-squared.io/gsq/internal/artifact"
 	"gitops-squared.io/gsq/internal/registry"
 )
@@ -62,14 +64,49 @@ func (c *chain) recover(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	if err := c.push(ctx, acc.pushes, func() {}); err != nil {
+	if err := c.complete(ctx, acc.pushes); err != nil {
 		return false, fmt.Errorf("completing revision %d of %s: %w", rev.Record.Number, c.repo, err)
-	}
-	if err := c.completeTags(ctx); err != nil {
-		return false, err
 	}
 	acc.publish()
 	return true, nil
+}
+
+// complete puts those tags of a head that was read, and the artifacts, unless
+// all tags are there. Mostly they are, and to read costs a registry a fraction of
+// what it costs to write.
+func (c *chain) complete(ctx context.Context, pushes []registry.Push) error {
+	there := make([]bool, len(c.tags))
+	group, failed := errgroup.WithContext(ctx)
+	group.SetLimit(loadParallel)
+	for i, t := range c.tags {
+		group.Go(func() error {
+			d, err := resolve(failed, c.reg, t.Repository, t.Name)
+			if errors.Is(err, registry.ErrNotFound) {
+				return nil
+			}
+			there[i] = d == t.Manifest.Digest
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	var missing []registry.Tag
+	for i, t := range c.tags {
+		if !there[i] {
+			missing = append(missing, t)
+		}
+	}
+	if c.tags = missing; len(missing) == 0 {
+		return nil
+	}
+	if err := c.claim.check(ctx); err != nil {
+		return err
+	}
+	if err := c.push(ctx, pushes, func() {}); err != nil {
+		return err
+	}
+	return c.completeTags(ctx)
 }
 
 // settleLatest decides whether the revision found at latest was committed. If
