@@ -98,16 +98,14 @@ func writeTraced(t *testing.T, clients int, flags ...string) ([]trace.Promise, *
 	return promised, bytes.NewReader(wholeTrace(t, path))
 }
 
-// wholeTrace reads a trace once it is complete: strace notes the end of the
-// program, whose number is the first line's.
+// wholeTrace reads a trace once it is complete.
 func wholeTrace(t *testing.T, path string) (data []byte) {
 	t.Helper()
 	await(t, 30*time.Second, "the end of the trace", func() (err error) {
 		if data, err = os.ReadFile(path); err != nil {
 			return err
 		}
-		program, _, _ := bytes.Cut(data, []byte(" "))
-		if !bytes.Contains(data, append([]byte("\n"+string(program)), " +++ exited with"...)) {
+		if !trace.Complete(data) {
 			return fmt.Errorf("%d bytes, and no end", len(data))
 		}
 		return nil

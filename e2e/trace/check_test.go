@@ -60,6 +60,28 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// A trace is complete when the program ended, not when another thread did.
+// strace pads the numbers of threads to five digits.
+func TestComplete(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		trace string
+		want  bool
+	}{
+		{"12345 execve(\"/gsq\", [], 0x0) = 0\n12346 +++ exited with 0 +++\n12345 +++ exited with 0 +++\n", true},
+		{"123   execve(\"/gsq\", [], 0x0) = 0\n124   +++ exited with 0 +++\n123   +++ exited with 0 +++\n", true},
+		{"7     execve(\"/gsq\", [], 0x0) = 0\n7     +++ exited with 1 +++\n", true},
+		{"12345 execve(\"/gsq\", [], 0x0) = 0\n12346 +++ exited with 0 +++\n", false},
+		{"123   execve(\"/gsq\", [], 0x0) = 0\n1234  +++ exited with 0 +++\n", false},
+		{"123   execve(\"/gsq\", [\"+++ exited with 0 +++\"], 0x0) = 0\n", false},
+		{"", false},
+	} {
+		if got := Complete([]byte(c.trace)); got != c.want {
+			t.Errorf("%q: complete is %t, want %t", c.trace, got, c.want)
+		}
+	}
+}
+
 // An entry is found wherever it lies, also across the header of a block.
 func TestFindAcrossBlocks(t *testing.T) {
 	t.Parallel()

@@ -37,6 +37,20 @@ type Call struct {
 // maxLine bounds a line of a trace.
 const maxLine = 64 << 20
 
+// Complete says whether a trace notes the end of the program, which is the
+// thread of its first line.
+func Complete(trace []byte) bool {
+	program, _, _ := bytes.Cut(trace, []byte(" "))
+	for line := range bytes.Lines(trace) {
+		thread, rest, _ := bytes.Cut(line, []byte(" "))
+		// Numbers shorter than five digits are padded.
+		if bytes.Equal(thread, program) && bytes.HasPrefix(bytes.TrimLeft(rest, " "), []byte("+++ exited with ")) {
+			return true
+		}
+	}
+	return false
+}
+
 // Parse reads the calls that returned, in the order of their entries.
 func Parse(r io.Reader) ([]*Call, error) {
 	lines := bufio.NewScanner(r)
