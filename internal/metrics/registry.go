@@ -20,6 +20,8 @@ const (
 	opCommit       operation = "commit"
 	opTag          operation = "tag"
 	opGet          operation = "get"
+	opManifest     operation = "manifest"
+	opBlob         operation = "blob"
 	opResolve      operation = "resolve"
 	opTags         operation = "tags"
 	opReferrers    operation = "referrers"
@@ -28,7 +30,7 @@ const (
 )
 
 func operations() []operation {
-	return []operation{opPut, opCommit, opTag, opGet, opResolve, opTags, opReferrers, opDelete, opRepositories}
+	return []operation{opPut, opCommit, opTag, opGet, opManifest, opBlob, opResolve, opTags, opReferrers, opDelete, opRepositories}
 }
 
 // Outcomes of a request, as a label. canceled is one that the caller gave up.
@@ -177,6 +179,20 @@ func (w measured) Get(ctx context.Context, repo, reference string) (registry.Art
 	a, err := w.next.Get(ctx, repo, reference)
 	w.m.done(ctx, opGet, start, err)
 	return a, err
+}
+
+func (w measured) Manifest(ctx context.Context, repo, reference string) (registry.Manifest, error) {
+	start := time.Now()
+	found, err := w.next.Manifest(ctx, repo, reference)
+	w.m.done(ctx, opManifest, start, err)
+	return found, err
+}
+
+func (w measured) Blob(ctx context.Context, repo string, d ocispec.Descriptor) (registry.Blob, error) {
+	start := time.Now()
+	b, err := w.next.Blob(ctx, repo, d)
+	w.m.done(ctx, opBlob, start, err)
+	return b, err
 }
 
 func (w measured) Resolve(ctx context.Context, repo, reference string) (ocispec.Descriptor, error) {

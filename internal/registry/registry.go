@@ -52,6 +52,15 @@ type Registry interface {
 	// ErrCorrupt, never ErrNotFound.
 	Get(ctx context.Context, repo, reference string) (Artifact, error)
 
+	// Manifest returns a manifest without its blobs, verified as by Get:
+	// ErrNotFound if it does not exist, ErrCorrupt if its bytes are others.
+	Manifest(ctx context.Context, repo, reference string) (Manifest, error)
+
+	// Blob returns a blob that a manifest of repo names by this descriptor,
+	// verified in digest and size: ErrCorrupt if it is missing or another,
+	// ErrTooLarge beyond MaxBlobBytes.
+	Blob(ctx context.Context, repo string, d ocispec.Descriptor) (Blob, error)
+
 	// Resolve returns media type, digest and size of a manifest, or
 	// ErrNotFound.
 	Resolve(ctx context.Context, repo, reference string) (ocispec.Descriptor, error)

@@ -57,6 +57,56 @@ func (s *Store) Get(ctx context.Context, repo, reference string) (registry.Artif
 	return a, nil
 }
 
+// Manifest implements registry.Registry.
+func (s *Store) Manifest(ctx context.Context, repo, reference string) (registry.Manifest, error) {
+	var m registry.Manifest
+	err := s.read(ctx, func() error {
+		var err error
+		if m, err = s.manifest(repo, reference); err != nil {
+			return err
+		}
+		if err := verify(m.Digest, m.Data); err != nil {
+			return fmt.Errorf("%w: manifest: %v", registry.ErrCorrupt, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return registry.Manifest{}, fmt.Errorf("get manifest %s %s: %w", repo, reference, err)
+	}
+	return m, nil
+}
+
+// Blob implements registry.Registry.
+func (s *Store) Blob(ctx context.Context, repo string, d ocispec.Descriptor) (registry.Blob, error) {
+	b := registry.Blob{MediaType: d.MediaType, Digest: d.Digest}
+	err := s.read(ctx, func() error {
+		if err := errors.Join(checkRepository(repo), checkReference(d.Digest.String())); err != nil {
+			return err
+		}
+		if d.Size > registry.MaxBlobBytes {
+			return fmt.Errorf("%w: the blob has %d bytes, at most %d can be read at once", registry.ErrTooLarge, d.Size, registry.MaxBlobBytes)
+		}
+		_, there, err := linked(s.db, repo, d.Digest)
+		if err != nil {
+			return err
+		}
+		if !there {
+			return fmt.Errorf("%w: the repository does not have it", registry.ErrCorrupt)
+		}
+		if b.Data, err = s.readBlob(d.Digest); err != nil {
+			return err
+		}
+		if int64(len(b.Data)) != d.Size {
+			return fmt.Errorf("%w: it has %d bytes, the manifest says %d", registry.ErrCorrupt, len(b.Data), d.Size)
+		}
+		return nil
+	})
+	if err != nil {
+		return registry.Blob{}, fmt.Errorf("get blob %s %s: %w", repo, d.Digest, err)
+	}
+	return b, nil
+}
+
 // Resolve implements registry.Registry.
 func (s *Store) Resolve(ctx context.Context, repo, reference string) (ocispec.Descriptor, error) {
 	var m registry.Manifest

@@ -20,6 +20,8 @@ const (
 	Commit      Kind = "commit"
 	PutTag      Kind = "put-tag"
 	Get         Kind = "get"
+	GetManifest Kind = "get-manifest"
+	GetBlob     Kind = "get-blob"
 	Resolve     Kind = "resolve"
 	Tags        Kind = "tags"
 	Referrers   Kind = "referrers"

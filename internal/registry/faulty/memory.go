@@ -112,14 +112,42 @@ func (m *memory) find(repo, reference string, stale bool) (registry.Manifest, bo
 	return found, ok
 }
 
-func (m *memory) get(repo, reference string, stale, corrupt bool) (registry.Artifact, error) {
+func (m *memory) manifest(repo, reference string, stale, corrupt bool) (registry.Manifest, error) {
 	manifest, ok := m.find(repo, reference, stale)
 	if !ok {
-		return registry.Artifact{}, fmt.Errorf("%s: %q: %w", repo, reference, registry.ErrNotFound)
+		return registry.Manifest{}, fmt.Errorf("%s: %q: %w", repo, reference, registry.ErrNotFound)
 	}
 	manifest.Data = received(manifest.Data, corrupt)
 	if err := registry.Verify(manifest.Digest, manifest.Data); err != nil {
-		return registry.Artifact{}, fmt.Errorf("%s: %q: manifest: %w", repo, reference, err)
+		return registry.Manifest{}, fmt.Errorf("%s: %q: manifest: %w", repo, reference, err)
+	}
+	return manifest, nil
+}
+
+func (m *memory) blob(repo string, d ocispec.Descriptor, corrupt bool) (registry.Blob, error) {
+	if d.Size > registry.MaxBlobBytes {
+		return registry.Blob{}, fmt.Errorf("%s: blob %s: %w: %d bytes", repo, d.Digest, registry.ErrTooLarge, d.Size)
+	}
+	m.mu.Lock()
+	data, ok := m.repo(repo).blobs[d.Digest]
+	m.mu.Unlock()
+	if !ok {
+		return registry.Blob{}, fmt.Errorf("%s: blob %s: %w: it is missing", repo, d.Digest, registry.ErrCorrupt)
+	}
+	data = received(data, corrupt)
+	if err := registry.Verify(d.Digest, data); err != nil {
+		return registry.Blob{}, fmt.Errorf("%s: blob: %w", repo, err)
+	}
+	if int64(len(data)) != d.Size {
+		return registry.Blob{}, fmt.Errorf("%s: blob %s: %w: it has %d bytes, not %d", repo, d.Digest, registry.ErrCorrupt, len(data), d.Size)
+	}
+	return registry.Blob{MediaType: d.MediaType, Digest: d.Digest, Data: data}, nil
+}
+
+func (m *memory) get(repo, reference string, stale, corrupt bool) (registry.Artifact, error) {
+	manifest, err := m.manifest(repo, reference, stale, corrupt)
+	if err != nil {
+		return registry.Artifact{}, err
 	}
 	content, err := manifest.Content()
 	if err != nil {

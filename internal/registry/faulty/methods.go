@@ -80,6 +80,33 @@ func (s *Store) Get(ctx context.Context, repo, reference string) (registry.Artif
 	return s.get(repo, reference, flaws.stale, flaws.corrupt)
 }
 
+// Manifest implements registry.Registry.
+func (s *Store) Manifest(ctx context.Context, repo, reference string) (registry.Manifest, error) {
+	op := Op{Kind: GetManifest, Repository: repo, Reference: reference}
+	flaws, err := s.read(ctx, op)
+	if err != nil {
+		return registry.Manifest{}, err
+	}
+	if flaws.notFound {
+		return registry.Manifest{}, op.failed(registry.ErrNotFound, nil)
+	}
+	return s.manifest(repo, reference, flaws.stale, flaws.corrupt)
+}
+
+// Blob implements registry.Registry. A blob that is not found is one that the
+// manifest's registry has lost.
+func (s *Store) Blob(ctx context.Context, repo string, d ocispec.Descriptor) (registry.Blob, error) {
+	op := Op{Kind: GetBlob, Repository: repo, Reference: d.Digest.String()}
+	flaws, err := s.read(ctx, op)
+	if err != nil {
+		return registry.Blob{}, err
+	}
+	if flaws.notFound {
+		return registry.Blob{}, op.failed(registry.ErrCorrupt, nil)
+	}
+	return s.blob(repo, d, flaws.corrupt)
+}
+
 // Resolve implements registry.Registry.
 func (s *Store) Resolve(ctx context.Context, repo, reference string) (ocispec.Descriptor, error) {
 	op := Op{Kind: Resolve, Repository: repo, Reference: reference}

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) registry.Registry) {
 		"TagRefusesUnknownManifest":     testTagRefusesUnknownManifest,
 		"NotFound":                      testNotFound,
 		"Resolve":                       testResolve,
+		"ManifestAndBlob":               testManifestAndBlob,
 		"TagsInOrder":                   testTagsInOrder,
 		"TagsOfMoreThanOnePage":         testTagsOfMoreThanOnePage,
 		"Referrers":                     testReferrers,

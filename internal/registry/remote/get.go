@@ -53,6 +53,23 @@ func (r *Registry) Get(ctx context.Context, repo, reference string) (registry.Ar
 	return artifact, nil
 }
 
+// Manifest implements registry.Registry.
+func (r *Registry) Manifest(ctx context.Context, repo, reference string) (registry.Manifest, error) {
+	return r.manifest(ctx, repo, reference)
+}
+
+// Blob implements registry.Registry.
+func (r *Registry) Blob(ctx context.Context, repo string, d ocispec.Descriptor) (registry.Blob, error) {
+	if d.Size > registry.MaxBlobBytes {
+		return registry.Blob{}, fmt.Errorf("blob %s of %s: %w: %d bytes, at most %d are allowed", d.Digest, repo, registry.ErrTooLarge, d.Size, registry.MaxBlobBytes)
+	}
+	data, err := r.blob(ctx, repo, d)
+	if err != nil {
+		return registry.Blob{}, fmt.Errorf("%s: %w", repo, err)
+	}
+	return registry.Blob{MediaType: d.MediaType, Digest: d.Digest, Data: data}, nil
+}
+
 // Resolve implements registry.Registry. It reads the manifest itself rather
 // than ask for its head: a HEAD's 404 has no body that would tell a registry's
 // answer from a proxy's, and the digest header is optional.
