@@ -2,6 +2,7 @@ package artifact_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"reflect"
 	"testing"
 
@@ -110,6 +111,44 @@ func FuzzParseRevisionTag(f *testing.F) {
 		n, err := artifact.ParseRevisionTag(tag)
 		if err == nil && (n < 0 || artifact.RevisionTag(n) != tag) {
 			t.Fatalf("%q is read as %d", tag, n)
+		}
+	})
+}
+
+// What UnpackCheckpoint takes packs again, revision by revision.
+func FuzzUnpackCheckpoint(f *testing.F) {
+	a := goldens(f)["checkpoint"]
+	f.Add(a.Blobs[0].Data, a.Blobs[1].Data)
+	f.Fuzz(func(t *testing.T, config, layer []byte) {
+		c, revisions, err := artifact.UnpackCheckpoint(registry.Artifact{
+			Manifest: registry.NewManifest("application/vnd.oci.image.manifest.v1+json", []byte("{}")),
+			Blobs:    []registry.Blob{registry.NewBlob(artifact.TypeCheckpoint, config), registry.NewBlob(artifact.TypeCheckpointContent, layer)},
+		})
+		if err != nil {
+			return
+		}
+		again, err := artifact.PackCheckpoint(c.Previous, revisions)
+		if err != nil || !bytes.Equal(again.Blobs[0].Data, config) {
+			t.Fatalf("%s\nis written as\n%s\nerror %v", config, again.Blobs[0].Data, err)
+		}
+	})
+}
+
+func FuzzUnpackDeployment(f *testing.F) {
+	a := goldens(f)["deployment"]
+	f.Add(a.Blobs[1].Data)
+	f.Fuzz(func(t *testing.T, layer []byte) {
+		d := artifact.Deployment{}
+		if json.Unmarshal(layer, &d) != nil {
+			return
+		}
+		packed, err := d.Pack()
+		if err != nil {
+			return
+		}
+		again, err := artifact.UnpackDeployment(packed)
+		if err != nil || !reflect.DeepEqual(again, d) {
+			t.Fatalf("%+v\nis read as\n%+v\nerror %v", d, again, err)
 		}
 	})
 }

@@ -127,6 +127,54 @@ func systemRecord() artifact.Record {
 	}
 }
 
+// checkpointRecord is that of a revision after a checkpoint.
+func checkpointRecord(t testing.TB) artifact.Record {
+	r := catalogRecord(t)
+	r.Number = 12
+	r.Checkpoint = &artifact.CheckpointRef{Number: 9, Digest: digest.FromString("checkpoint 9")}
+	return r
+}
+
+// history is what a checkpoint keeps of a chain's revisions: the golden
+// catalog's record over and over, with other numbers.
+func history(t testing.TB, first, last int64) []artifact.Thinned {
+	t.Helper()
+	var kept []artifact.Thinned
+	for n := first; n <= last; n++ {
+		r := catalogRecord(t)
+		r.Number = n
+		r.Time = intent.FormatTime((revisionAt + intent.Version(n)).Time())
+		if r.Parent = digest.FromString("revision before"); n == 1 {
+			r.Parent = ""
+		}
+		if len(kept) > 0 {
+			r.Parent = kept[len(kept)-1].Manifest.Digest
+		}
+		a, err := artifact.Pack(artifact.TypeFluxConfig, r, layerOf(t, db(), web(webVersion)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		thin, err := artifact.NewThinned(a.Manifest, a.Blobs[0].Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept = append(kept, thin)
+	}
+	return kept
+}
+
+func deployment() artifact.Deployment {
+	now := artifact.Deployed{Revision: 7, Digest: digest.FromString("revision 7")}
+	return artifact.Deployment{
+		Format: artifact.RecordFormat, Cluster: "prod", Time: intent.FormatTime(revisionAt.Time()),
+		Transitions: []artifact.Transition{
+			{Namespace: "default", Deployed: now, State: artifact.DeploymentReady},
+			{Namespace: "staging", Deployed: artifact.Deployed{Revision: 3, Digest: digest.FromString("revision 3")}, State: artifact.DeploymentFailed, Message: "field is <immutable>"},
+		},
+		Running: map[string]artifact.Deployed{"default": now, "staging": {Revision: 2, Digest: digest.FromString("revision 2")}},
+	}
+}
+
 func firstRecord() artifact.Record {
 	return artifact.Record{
 		Format: artifact.RecordFormat, Scope: artifact.ScopeNamespace("default"), Number: 1,
@@ -147,21 +195,36 @@ func goldens(t testing.TB) map[string]registry.Artifact {
 	if err != nil {
 		t.Fatal(err)
 	}
+	withSettings := system()
+	withSettings.Namespaces["default"] = artifact.SystemNamespace{
+		State: artifact.StateActive, CreatedAt: intent.FormatTime(webCreated.Time()),
+		Retention: artifact.Retention{Revisions: 100, Seconds: 30 * 24 * 3600, TombstonesSeconds: 90 * 24 * 3600},
+	}
+	withSettings.Clusters = map[string]artifact.SystemCluster{"prod": {CreatedAt: intent.FormatTime(oldVersion.Time())}}
+	settingsLayer, err := withSettings.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return map[string]registry.Artifact{
-		"resource":       artifactOf(t, web(webVersion)),
-		"tombstone":      tombstone(t),
-		"catalog":        must(artifact.Pack(artifact.TypeFluxConfig, catalogRecord(t), layerOf(t, db(), web(webVersion)))),
-		"catalog-first":  must(artifact.Pack(artifact.TypeFluxConfig, firstRecord(), layerOf(t))),
-		"catalog-taken":  must(artifact.Pack(artifact.TypeFluxConfig, takeOverRecord(t), layerOf(t, web(webVersion)))),
-		"system-catalog": must(artifact.Pack(artifact.TypeSystemConfig, systemRecord(), systemLayer)),
-		"writer":         must(artifact.Claim{ID: writer(), Host: "gsq-0"}.Pack()),
+		"resource":             artifactOf(t, web(webVersion)),
+		"tombstone":            tombstone(t),
+		"catalog":              must(artifact.Pack(artifact.TypeFluxConfig, catalogRecord(t), layerOf(t, db(), web(webVersion)))),
+		"catalog-first":        must(artifact.Pack(artifact.TypeFluxConfig, firstRecord(), layerOf(t))),
+		"catalog-taken":        must(artifact.Pack(artifact.TypeFluxConfig, takeOverRecord(t), layerOf(t, web(webVersion)))),
+		"system-catalog":       must(artifact.Pack(artifact.TypeSystemConfig, systemRecord(), systemLayer)),
+		"system-settings":      must(artifact.Pack(artifact.TypeSystemConfig, systemRecord(), settingsLayer)),
+		"catalog-checkpointed": must(artifact.Pack(artifact.TypeFluxConfig, checkpointRecord(t), layerOf(t, db(), web(webVersion)))),
+		"checkpoint":           must(artifact.PackCheckpoint(&artifact.CheckpointRef{Number: 6, Digest: digest.FromString("checkpoint 6")}, history(t, 7, 9))),
+		"deployment":           must(deployment().Pack()),
+		"writer":               must(artifact.Claim{ID: writer(), Host: "gsq-0"}.Pack()),
 	}
 }
 
 func layerName(mediaType string) string {
 	return map[string]string{
 		artifact.TypeResourceYAML: "layer.yaml", artifact.TypeFluxContent: "layer.tar.gz",
-		artifact.TypeSystem: "layer.json", artifact.TypeWriterClaim: "layer.json",
+		artifact.TypeSystem: "layer.json", artifact.TypeWriterClaim: "layer.json", artifact.TypeDeployment: "layer.json",
+		artifact.TypeCheckpointContent: "layer.tar.gz",
 	}[mediaType]
 }
 

@@ -6,6 +6,7 @@ package artifact
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"gitops-squared.io/gsq/internal/intent"
 )
@@ -20,6 +21,10 @@ const (
 	TypeSystem       = "application/vnd.gitops-squared.system.v1+json"
 	TypeWriter       = "application/vnd.gitops-squared.writer.v1"
 	TypeWriterClaim  = "application/vnd.gitops-squared.writer.v1+json"
+	TypeDeployment   = "application/vnd.gitops-squared.deployment.v1+json"
+
+	TypeCheckpoint        = "application/vnd.gitops-squared.checkpoint.v1+json"
+	TypeCheckpointContent = "application/vnd.gitops-squared.checkpoint.v1.tar+gzip"
 )
 
 // Annotations of resource artifacts.
@@ -58,6 +63,9 @@ func (l Layout) Catalog(namespace string) string {
 // System is the repository of the namespaces and their settings.
 func (l Layout) System() string { return l.Prefix + "/system" }
 
+// Cluster is the repository of a cluster's deployment records.
+func (l Layout) Cluster(name string) string { return l.Prefix + "/clusters/" + name }
+
 // Writer is the repository of the writer claim.
 func (l Layout) Writer() string { return l.Prefix + "/writer" }
 
@@ -66,10 +74,43 @@ func RevisionTag(n int64) string { return "r" + strconv.FormatInt(n, 10) }
 
 // ParseRevisionTag reads what RevisionTag wrote, and nothing else.
 func ParseRevisionTag(tag string) (int64, error) {
-	if len(tag) > 1 && tag[0] == 'r' {
-		if n, err := strconv.ParseInt(tag[1:], 10, 64); err == nil && RevisionTag(n) == tag && n >= 0 {
-			return n, nil
-		}
+	if n, ok := parseNumber(tag, 'r'); ok {
+		return n, nil
 	}
 	return 0, fmt.Errorf("%q is not a revision: it must be r and a number", tag)
+}
+
+// CheckpointTag is the write-once tag of the checkpoint of all revisions up to
+// n, c<n>.
+func CheckpointTag(n int64) string { return "c" + strconv.FormatInt(n, 10) }
+
+// ParseCheckpointTag reads what CheckpointTag wrote, and nothing else.
+func ParseCheckpointTag(tag string) (int64, error) {
+	if n, ok := parseNumber(tag, 'c'); ok && n > 0 {
+		return n, nil
+	}
+	return 0, fmt.Errorf("%q is not a checkpoint: it must be c and a number", tag)
+}
+
+// DeploymentTag is the write-once tag of the deployment record of that time,
+// d<microseconds>.
+func DeploymentTag(t intent.Version) string { return "d" + strconv.FormatInt(int64(t), 10) }
+
+// ParseDeploymentTag reads what DeploymentTag wrote, and nothing else.
+func ParseDeploymentTag(tag string) (intent.Version, error) {
+	if rest, ok := strings.CutPrefix(tag, "d"); ok {
+		if v, err := intent.ParseVersion("v" + rest); err == nil {
+			return v, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is not a deployment record: it must be d and a number of microseconds", tag)
+}
+
+// parseNumber reads a letter and a number in its shortest form.
+func parseNumber(tag string, letter byte) (int64, bool) {
+	if len(tag) < 2 || tag[0] != letter {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(tag[1:], 10, 64)
+	return n, err == nil && n >= 0 && strconv.FormatInt(n, 10) == tag[1:]
 }

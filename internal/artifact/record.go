@@ -37,7 +37,7 @@ type Record struct {
 	Time       string         `json:"time"`             // RFC 3339 in UTC with microseconds; strictly increasing along the chain
 	Writer     string         `json:"writer"`           // id of the writer claim
 	Changes    []RecordChange `json:"changes"`          // sorted by name
-	Checkpoint *struct{}      `json:"checkpoint"`       // reserved, null
+	Checkpoint *CheckpointRef `json:"checkpoint"`       // the chain's last one; null if there is none
 }
 
 // RecordChange is what a revision did to one resource (in the system catalog:
@@ -131,8 +131,14 @@ func (r Record) check() error {
 	if !areUTF8(r.Scope, r.Writer) {
 		return fmt.Errorf("commit record %d: scope and writer must be UTF-8", r.Number)
 	}
-	if r.Checkpoint != nil {
-		return fmt.Errorf("commit record %d: checkpoint is reserved and must be null", r.Number)
+	if c := r.Checkpoint; c != nil {
+		// The head and its parent are never thinned.
+		if c.Number < 1 || c.Number >= r.Number-1 {
+			return fmt.Errorf("commit record %d: its checkpoint is of revision %d, which must be before its parent", r.Number, c.Number)
+		}
+		if err := c.Digest.Validate(); err != nil {
+			return fmt.Errorf("commit record %d: checkpoint: %w", r.Number, err)
+		}
 	}
 	for i, c := range r.Changes {
 		if !areUTF8(c.Operation, c.Name, c.Actor, c.Reason) {

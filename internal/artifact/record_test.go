@@ -29,6 +29,10 @@ func TestRecordsAreReadBack(t *testing.T) {
 	}
 }
 
+func checkpointed(n int64, d digest.Digest) func(*artifact.Record) {
+	return func(r *artifact.Record) { r.Checkpoint = &artifact.CheckpointRef{Number: n, Digest: d} }
+}
+
 func TestEncodeRefusesAnIncompleteRecord(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -44,7 +48,9 @@ func TestEncodeRefusesAnIncompleteRecord(t *testing.T) {
 		"no digest as parent":   {func(r *artifact.Record) { r.Parent = "sha256:1" }, "parent"},
 		"no time":               {func(r *artifact.Record) { r.Time = "" }, "is not a time"},
 		"a time without UTC":    {func(r *artifact.Record) { r.Time = "2026-08-01T12:00:00.000000+01:00" }, "is not a time"},
-		"a checkpoint":          {func(r *artifact.Record) { r.Checkpoint = &struct{}{} }, "checkpoint is reserved"},
+		"a checkpoint of 0":     {checkpointed(0, digest.FromString("c")), "before its parent"},
+		"of its parent":         {checkpointed(6, digest.FromString("c")), "before its parent"},
+		"of no digest":          {checkpointed(5, "sha256:1"), "checkpoint: invalid checksum digest length"},
 		"no operation":          {func(r *artifact.Record) { r.Changes[0].Operation = "" }, "change 0: operation and name are required"},
 		"no name":               {func(r *artifact.Record) { r.Changes[0].Name = "" }, "change 0: operation and name are required"},
 		"a name twice":          {func(r *artifact.Record) { r.Changes[1].Name = "db" }, "change 1: names must increase"},
@@ -93,8 +99,8 @@ func TestParseRecordTakesNothingButTheCanonicalForm(t *testing.T) {
 		"a newer format":      {replaced(`"formatVersion":1`, `"formatVersion":2`), "format version 2, want 1"},
 		"no format":           {replaced(`"formatVersion":1,`, ``), "format version 0, want 1"},
 		"an unknown field":    {replaced(`"checkpoint":null`, `"checkpoint":null,"extra":1`), `unknown field "extra"`},
-		"a checkpoint":        {replaced(`"checkpoint":null`, `"checkpoint":{}`), "checkpoint is reserved"},
-		"a fuller checkpoint": {replaced(`"checkpoint":null`, `"checkpoint":{"number":1}`), `unknown field "number"`},
+		"an empty checkpoint": {replaced(`"checkpoint":null`, `"checkpoint":{}`), "before its parent"},
+		"a fuller checkpoint": {replaced(`"checkpoint":null`, `"checkpoint":{"last":1}`), `unknown field "last"`},
 		"no checkpoint":       {replaced(`,"checkpoint":null`, ``), other},
 		"a field twice":       {replaced(`"number":7`, `"number":6,"number":7`), other},
 		"another case":        {replaced(`"scope"`, `"Scope"`), other},

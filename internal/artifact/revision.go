@@ -35,14 +35,18 @@ func Pack(configType string, record Record, layer registry.Blob) (registry.Artif
 		title = titleSystem
 	}
 	config := registry.NewBlob(configType, data)
-	return pack(ocispec.Manifest{
-		Config: config.Descriptor(),
-		Layers: []ocispec.Descriptor{titled(layer, title)},
+	return pack(revisionManifest(record, config.Descriptor(), titled(layer, title)), config, layer), nil
+}
+
+func revisionManifest(record Record, config, layer ocispec.Descriptor) ocispec.Manifest {
+	return ocispec.Manifest{
+		Config: config,
+		Layers: []ocispec.Descriptor{layer},
 		Annotations: map[string]string{
 			ocispec.AnnotationCreated:  record.Time,
 			ocispec.AnnotationRevision: RevisionTag(record.Number),
 		},
-	}, config, layer), nil
+	}
 }
 
 // Unpack reads what Pack wrote, and nothing else: the manifest must be exactly

@@ -50,6 +50,11 @@ func (s *system) accept(rev artifact.Revision, parent *artifact.Revision) (accep
 				return acceptance{}, fmt.Errorf("namespace %s changed, or is gone, without a change that says so", name)
 			}
 		}
+		for name, c := range before.Clusters {
+			if now, ok := content.Clusters[name]; !ok || now != c {
+				return acceptance{}, fmt.Errorf("cluster %s changed, or is gone", name)
+			}
+		}
 	}
 	return acceptance{publish: func() { s.content.Store(&content) }}, nil
 }
@@ -80,7 +85,8 @@ func (s *system) commit(ctx, prepare context.Context, namespace string, to State
 		return nil
 	}
 	record := s.chain.record([]artifact.RecordChange{{Operation: string(to), Name: namespace, Actor: actor}})
-	next := artifact.System{Namespaces: maps.Clone(s.content.Load().Namespaces)}
+	next := *s.content.Load()
+	next.Namespaces = maps.Clone(next.Namespaces)
 	entry := next.Namespaces[namespace]
 	entry.State = string(to)
 	if entry.CreatedAt == "" {
