@@ -45,9 +45,14 @@ type Operation string
 
 // The operations. Unchanged never appears in a commit record.
 const (
-	Created   Operation = "create"
-	Updated   Operation = "update"
-	Deleted   Operation = "delete"
+	Created Operation = "create"
+	Updated Operation = "update"
+	Deleted Operation = "delete"
+
+	// RolledBack made a resource what it was before: its After is the entry
+	// that it had then, or nil if it did not exist.
+	RolledBack Operation = "rollback"
+
 	Unchanged Operation = "unchanged"
 )
 

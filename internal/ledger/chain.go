@@ -47,10 +47,11 @@ type chain struct {
 
 // head is the last committed revision; number 0 means that there is none.
 type head struct {
-	number   int64
-	manifest registry.Manifest
-	time     intent.Version
-	parent   digest.Digest // of the next one when number is 0 (a take-over's r0)
+	number     int64
+	manifest   registry.Manifest
+	time       intent.Version
+	checkpoint *artifact.CheckpointRef // the last one; nil if there is none
+	parent     digest.Digest           // of the next one when number is 0 (a take-over's r0)
 }
 
 // next is what a child of the head names as its parent.
@@ -106,6 +107,7 @@ func (c *chain) record(changes []artifact.RecordChange) artifact.Record {
 		Format: artifact.RecordFormat, Scope: c.scope,
 		Number: c.head.number + 1, Parent: c.head.next(),
 		Time: intent.FormatTime(c.stamps.next().Time()), Writer: c.claim.id, Changes: changes,
+		Checkpoint: c.head.checkpoint,
 	}
 }
 
@@ -146,7 +148,7 @@ func (c *chain) commit(ctx, prepare context.Context, p proposal) error {
 	if err != nil {
 		return unknownError{err}
 	}
-	c.become(head{number: p.record.Number, manifest: a.Manifest, time: stamp}, p.tags)
+	c.become(head{number: p.record.Number, manifest: a.Manifest, time: stamp, checkpoint: p.record.Checkpoint}, p.tags)
 	p.publish()
 	err = c.finishTags(ctx)
 	c.spent(PhaseTags, begun)

@@ -130,7 +130,7 @@ func (c *chain) take(rev artifact.Revision, acc acceptance) error {
 	}
 	c.stamps.observe(stamp)
 	c.stamps.observeWriter(rev.Record.Writer)
-	c.become(head{number: rev.Record.Number, manifest: rev.Manifest, time: stamp}, acc.tags)
+	c.become(head{number: rev.Record.Number, manifest: rev.Manifest, time: stamp, checkpoint: rev.Record.Checkpoint}, acc.tags)
 	return nil
 }
 

@@ -76,6 +76,7 @@ type Ledger struct {
 	layout artifact.Layout
 	stamps stamps
 	packer catalog.Packer
+	turns  turns
 
 	notReady atomic.Pointer[Error] // nil while writes are accepted
 
@@ -91,6 +92,7 @@ type Ledger struct {
 	watchers   sync.WaitGroup  // what ends with work
 
 	earlier cache
+	commits commits
 }
 
 // New returns a ledger that is not ready until Run has loaded it.
@@ -100,7 +102,7 @@ func New(o Options) (*Ledger, error) {
 		return nil, err
 	}
 	l := &Ledger{
-		o: o, layout: artifact.Layout{Prefix: o.Prefix}, stamps: stamps{now: o.Now},
+		o: o, layout: artifact.Layout{Prefix: o.Prefix}, stamps: stamps{now: o.Now}, turns: newTurns(o),
 		namespaces: map[string]*namespace{}, creations: map[string]*creation{},
 	}
 	l.notReady.Store(fail(CodeNotReady, nil, "the ledger is not loaded yet; try again later"))

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"gitops-squared.io/gsq/internal/registry"
 )
@@ -21,6 +22,18 @@ func resolve(ctx context.Context, r registry.Registry, repo, reference string) (
 	defer cancel()
 	d, err := r.Resolve(ctx, repo, reference)
 	return d.Digest, err
+}
+
+func manifest(ctx context.Context, r registry.Registry, repo, reference string) (registry.Manifest, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return r.Manifest(ctx, repo, reference)
+}
+
+func blob(ctx context.Context, r registry.Registry, repo string, d ocispec.Descriptor) (registry.Blob, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return r.Blob(ctx, repo, d)
 }
 
 func put(ctx context.Context, r registry.Registry, pushes ...registry.Push) error {

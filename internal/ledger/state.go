@@ -17,6 +17,8 @@ type state struct {
 	files []catalog.Entry // the entries as its archive has them, side by side in memory
 	bytes int             // of all manifests
 	parts *catalog.Parts  // of its archive, if this process packed it; else nil
+
+	checkpoint *artifact.CheckpointRef // the last one of the chain; nil if there is none
 }
 
 func newState(r Revision, entries []*Entry) *state {
@@ -44,7 +46,7 @@ func (s Snapshot) Find(name string) *Entry {
 // revision's, without its number and parts. It copies whole runs, and looks at
 // nothing but what changes.
 func (s *state) with(outcomes []Outcome) *state {
-	next := &state{bytes: s.bytes, files: make([]catalog.Entry, 0, len(s.files)+len(outcomes))}
+	next := &state{bytes: s.bytes, checkpoint: s.checkpoint, files: make([]catalog.Entry, 0, len(s.files)+len(outcomes))}
 	next.Entries = make([]*Entry, 0, len(s.Entries)+len(outcomes))
 	at := 0 // how far s has been copied
 	for _, o := range outcomes {
@@ -103,7 +105,9 @@ func readState(layout artifact.Layout, namespace string, rev artifact.Revision) 
 	if err != nil {
 		return nil, err
 	}
-	return newState(revision, entries), nil
+	s := newState(revision, entries)
+	s.checkpoint = rev.Record.Checkpoint
+	return s, nil
 }
 
 // verify compares a revision's record with its content, and returns the
@@ -172,7 +176,7 @@ func changed(namespace string, c artifact.RecordChange, s *state) (registry.Arti
 	entry := s.Find(c.Name)
 	var a registry.Artifact
 	switch {
-	case Operation(c.Operation) == Deleted && entry == nil:
+	case (Operation(c.Operation) == Deleted || Operation(c.Operation) == RolledBack) && entry == nil:
 		if a, err = artifact.Tombstone(intent.Ref{Namespace: namespace, Name: c.Name}, version); err != nil {
 			return registry.Artifact{}, 0, err
 		}
