@@ -143,6 +143,39 @@ func (s *Store) openBlob(d digest.Digest) (blob, error) {
 	return blob{ReadSeeker: io.NewSectionReader(f, 0, size), Closer: f, size: size}, nil
 }
 
+// openBlobOf opens a blob of a repository: ErrNotFound if it does not have it.
+func (s *Store) openBlobOf(repo string, d digest.Digest) (blob, error) {
+	lacks := func() error {
+		_, there, err := linked(s.db, repo, d)
+		if err == nil && !there {
+			err = fmt.Errorf("%w: repository %s has no blob %s", registry.ErrNotFound, repo, d)
+		}
+		return err
+	}
+	if err := lacks(); err != nil {
+		return blob{}, err
+	}
+	b, err := s.openBlob(d)
+	if errors.Is(err, registry.ErrCorrupt) {
+		if gone := lacks(); gone != nil { // it was collected in between
+			err = gone
+		}
+	}
+	return b, err
+}
+
+// confirm opens a blob of a repository for a client who will rely on it.
+func (s *Store) confirm(repo string, d digest.Digest) (blob, error) {
+	// So that a collection either comes first, or sees the note.
+	s.blobs.RLock()
+	defer s.blobs.RUnlock()
+	b, err := s.openBlobOf(repo, d)
+	if err == nil {
+		s.confirmed.note(d)
+	}
+	return b, err
+}
+
 // readBlob returns a whole blob, verified. ErrTooLarge beyond MaxBlobBytes.
 func (s *Store) readBlob(d digest.Digest) ([]byte, error) {
 	b, err := s.openBlob(d)
@@ -168,8 +201,10 @@ func (s *Store) readBlob(d digest.Digest) ([]byte, error) {
 // not remove the file of another.
 func (s *Store) createTemporary() (vfs.File, string, error) {
 	path := s.fs.PathJoin(s.folder, uploadsName, rand.Text())
+	s.temporary.Store(path, true)
 	f, err := s.fs.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
+		s.temporary.Delete(path)
 		return nil, "", fileError(err)
 	}
 	return f, path, nil
@@ -209,8 +244,10 @@ func (s *Store) syncBlob(f vfs.File) error {
 	return f.Sync()
 }
 
-// discard removes a temporary file. What stays is removed by the next Open.
+// discard removes a temporary file. What stays is removed by the next collection,
+// or the next Open.
 func (s *Store) discard(path string) {
+	defer s.temporary.Delete(path)
 	if err := s.fs.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		s.log.Warn("embedded registry: an unfinished upload's file cannot be removed yet", "path", path, "error", err.Error())
 	}
@@ -224,6 +261,7 @@ func (s *Store) adopt(files map[digest.Digest]string) error {
 		if err := s.fs.Rename(path, s.blobPath(d)); err != nil {
 			return fmt.Errorf("store blob: %w", fileError(err))
 		}
+		s.temporary.Delete(path)
 		algorithms[d.Algorithm()] = true
 	}
 	if !s.waits() {

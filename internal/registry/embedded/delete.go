@@ -14,7 +14,7 @@ import (
 
 // Delete implements registry.Registry: the manifest, the tags that point to it
 // and its entry among its subject's referrers go in one synced batch. Its
-// blobs stay.
+// blobs stay until a collection.
 func (s *Store) Delete(ctx context.Context, repo string, manifest digest.Digest) error {
 	if err := errors.Join(checkRepository(repo), checkDigest(manifest), s.space.acceptSmall()); err != nil {
 		return fmt.Errorf("delete: %w", err)

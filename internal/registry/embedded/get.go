@@ -22,39 +22,49 @@ func (s *Store) Get(ctx context.Context, repo, reference string) (registry.Artif
 		if a.Manifest, err = s.manifest(repo, reference); err != nil {
 			return err
 		}
-		if err := verify(a.Manifest.Digest, a.Manifest.Data); err != nil {
-			return fmt.Errorf("%w: manifest: %v", registry.ErrCorrupt, err)
+		if a.Blobs, err = s.blobsOf(ctx, repo, a.Manifest); errors.Is(err, registry.ErrCorrupt) {
+			// Its blobs may have been collected after it was deleted just now.
+			if _, gone := s.manifestByDigest(s.db, repo, a.Manifest.Digest); errors.Is(gone, registry.ErrNotFound) {
+				err = gone
+			}
 		}
-		c, err := parseManifest(a.Manifest.MediaType, a.Manifest.Data)
-		if err != nil {
-			return fmt.Errorf("%w: manifest: %v", registry.ErrCorrupt, err)
-		}
-		for _, d := range c.blobs {
-			if err := ctx.Err(); err != nil {
-				return fmt.Errorf("%w: %w", registry.ErrUnavailable, err)
-			}
-			_, there, err := linked(s.db, repo, d.Digest)
-			if err != nil {
-				return err
-			}
-			if !there {
-				if isForeign(d.MediaType) {
-					continue
-				}
-				return fmt.Errorf("%w: blob %s is not in the repository any more", registry.ErrCorrupt, d.Digest)
-			}
-			data, err := s.readBlob(d.Digest)
-			if err != nil {
-				return err
-			}
-			a.Blobs = append(a.Blobs, registry.Blob{MediaType: d.MediaType, Digest: d.Digest, Data: data})
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return registry.Artifact{}, fmt.Errorf("get %s %s: %w", repo, reference, err)
 	}
 	return a, nil
+}
+
+func (s *Store) blobsOf(ctx context.Context, repo string, m registry.Manifest) (blobs []registry.Blob, err error) {
+	if err := verify(m.Digest, m.Data); err != nil {
+		return nil, fmt.Errorf("%w: manifest: %v", registry.ErrCorrupt, err)
+	}
+	c, err := parseManifest(m.MediaType, m.Data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: manifest: %v", registry.ErrCorrupt, err)
+	}
+	for _, d := range c.blobs {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("%w: %w", registry.ErrUnavailable, err)
+		}
+		_, there, err := linked(s.db, repo, d.Digest)
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			if isForeign(d.MediaType) {
+				continue
+			}
+			return nil, fmt.Errorf("%w: blob %s is not in the repository any more", registry.ErrCorrupt, d.Digest)
+		}
+		data, err := s.readBlob(d.Digest)
+		if err != nil {
+			return nil, err
+		}
+		blobs = append(blobs, registry.Blob{MediaType: d.MediaType, Digest: d.Digest, Data: data})
+	}
+	return blobs, nil
 }
 
 // Manifest implements registry.Registry.

@@ -1,13 +1,10 @@
 package embedded
 
 import (
-	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/opencontainers/go-digest"
-
-	"gitops-squared.io/gsq/internal/registry"
 )
 
 const octetStream = "application/octet-stream"
@@ -19,14 +16,12 @@ func (h *handler) getBlob(w http.ResponseWriter, r *http.Request, t target) erro
 	}
 	var b blob
 	err := h.store.read(r.Context(), func() error {
-		_, there, err := linked(h.store.db, t.repo, d)
-		if err != nil {
-			return err
+		var err error
+		if r.Method == http.MethodHead {
+			b, err = h.store.confirm(t.repo, d)
+		} else {
+			b, err = h.store.openBlobOf(t.repo, d)
 		}
-		if !there {
-			return fmt.Errorf("%w: repository %s has no blob %s", registry.ErrNotFound, t.repo, d)
-		}
-		b, err = h.store.openBlob(d)
 		return err
 	})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 //	f                          the format version
 //	B digest                   a blob: where it lies, and the blob if it is small
 //	C sum                      a chunk of blobs, by its SHA-256
+//	U digest                   when the blob was last uploaded or mounted
 //	L digest repository        the repository has the blob; its size
 //	M repository 0 digest      a manifest: media type and bytes
 //	T repository 0 tag         the digest that a tag names
@@ -24,6 +25,7 @@ const (
 	kindFormat   = 'f'
 	kindBlob     = 'B'
 	kindChunk    = 'C'
+	kindUpload   = 'U'
 	kindLink     = 'L'
 	kindManifest = 'M'
 	kindTag      = 'T'
@@ -40,6 +42,10 @@ func formatKey() []byte { return []byte{kindFormat} }
 
 func blobKey(d digest.Digest) []byte {
 	return appendDigest(append(make([]byte, 0, 66), kindBlob), d)
+}
+
+func uploadKey(d digest.Digest) []byte {
+	return appendDigest(append(make([]byte, 0, 66), kindUpload), d)
 }
 
 func linkPrefix(d digest.Digest) []byte {

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/opencontainers/go-digest"
@@ -132,7 +133,7 @@ func (s *Store) mount(ctx context.Context, from, to string, d digest.Digest) (bo
 			return err
 		}
 		mounted = true
-		return w.addLink(to, d, size)
+		return errors.Join(w.noteUpload(d), w.addLink(to, d, size))
 	})
 	return mounted && err == nil, err
 }

@@ -4,7 +4,8 @@ import "sync"
 
 // recentChunks remembers chunks that are stored, so that a catalog's unchanged
 // ones need not be looked for each time: the newest maxRecent to twice as many.
-// Nothing deletes chunks, so what was stored once is stored.
+// Only a collection deletes chunks; it removes them here before it lets writers
+// go on, who hold Store.blobs from asking here until they have written.
 type recentChunks struct {
 	mu          sync.Mutex
 	young, aged map[chunkSum]struct{}
@@ -40,6 +41,14 @@ func (r *recentChunks) insert(sum chunkSum) {
 		r.young, r.aged = map[chunkSum]struct{}{}, r.young
 	}
 	r.young[sum] = struct{}{}
+}
+
+// remove forgets a chunk that is being deleted.
+func (r *recentChunks) remove(sum chunkSum) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.young, sum)
+	delete(r.aged, sum)
 }
 
 // forget makes everything be looked for again, after a chunk was found missing.

@@ -88,7 +88,7 @@ func (p *spool) store(ctx context.Context, repo string, d digest.Digest) error {
 	if p.file == nil {
 		data := p.memory // storing may outlive ctx, and discard come before it ends
 		return p.s.storeSynced(ctx, len(data), func(w *writer) error {
-			return w.addBlob(repo, registry.Blob{Digest: d, Data: data})
+			return errors.Join(w.noteUpload(d), w.addBlob(repo, registry.Blob{Digest: d, Data: data}))
 		})
 	}
 	err = errors.Join(p.s.syncBlob(p.file), p.file.Close())
@@ -97,7 +97,7 @@ func (p *spool) store(ctx context.Context, repo string, d digest.Digest) error {
 		return fmt.Errorf("write blob: %w", fileError(err))
 	}
 	return p.s.storeSynced(ctx, 0, func(w *writer) error {
-		return w.addFile(repo, d, p.path, p.size)
+		return errors.Join(w.noteUpload(d), w.addFile(repo, d, p.path, p.size))
 	})
 }
 

@@ -32,6 +32,10 @@ type Store struct {
 	space   *space
 	recent  recentChunks
 
+	confirmed *confirmations
+	temporary sync.Map   // paths of files among the uploads that are in use
+	collected *collected // what collections have removed
+
 	closing   chan struct{} // closed when Close begins
 	closeOnce sync.Once
 
@@ -46,6 +50,11 @@ type Store struct {
 	// batch is applied, and exclusively by who removes one: a blob does not
 	// vanish between being found and being named.
 	blobs sync.RWMutex
+
+	// collecting is held by the collection under way. It sets marks while it
+	// holds blobs exclusively.
+	collecting sync.Mutex
+	marks      atomic.Pointer[marks]
 
 	// tags is held shared by whoever moves tags, until the batch is applied,
 	// and exclusively by who removes a manifest: a tag never names a manifest
@@ -72,6 +81,7 @@ func Open(o Options) (*Store, error) {
 		return nil, fmt.Errorf("embedded registry: %w", err)
 	}
 	s := &Store{fs: o.FS, folder: o.Folder, log: o.Log, options: o, lock: lock, space: newSpace(o), closing: make(chan struct{})}
+	s.confirmed, s.collected = newConfirmations(), &collected{}
 	s.uploads.open = map[string]*upload{}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("embedded registry: %w", err), lock.Close())

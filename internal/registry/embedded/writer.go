@@ -25,6 +25,8 @@ type writer struct {
 
 	chunks map[chunkSum]bool
 
+	marks *marks // of the collection under way, or nil
+
 	tagging bool // Store.tags is held shared, too
 }
 
@@ -43,6 +45,8 @@ func (s *Store) newWriter(ctx context.Context) *writer {
 		made:  map[link]bool{},
 
 		chunks: map[chunkSum]bool{},
+
+		marks: s.marks.Load(),
 	}
 }
 
@@ -50,9 +54,23 @@ func (w *writer) close() {
 	if w.tagging {
 		w.s.tags.RUnlock()
 	}
+	w.mark()
 	w.s.blobs.RUnlock()
 	for _, path := range w.files {
 		w.s.discard(path)
+	}
+}
+
+// mark keeps what the writer made or relied on from the collection under way.
+func (w *writer) mark() {
+	if w.marks == nil {
+		return
+	}
+	for l := range w.links {
+		w.marks.add(linkKey(l.repo, l.digest))
+	}
+	for sum := range w.chunks {
+		w.marks.add(chunkKey(sum))
 	}
 }
 
