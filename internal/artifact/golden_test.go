@@ -135,6 +135,12 @@ func checkpointRecord(t testing.TB) artifact.Record {
 	return r
 }
 
+func verifiedRecord(t testing.TB) artifact.Record {
+	r := catalogRecord(t)
+	r.Changes[0].Verified = true
+	return r
+}
+
 // history is what a checkpoint keeps of a chain's revisions: the golden
 // catalog's record over and over, with other numbers.
 func history(t testing.TB, first, last int64) []artifact.Thinned {
@@ -214,6 +220,7 @@ func goldens(t testing.TB) map[string]registry.Artifact {
 		"system-catalog":       must(artifact.Pack(artifact.TypeSystemConfig, systemRecord(), systemLayer)),
 		"system-settings":      must(artifact.Pack(artifact.TypeSystemConfig, systemRecord(), settingsLayer)),
 		"catalog-checkpointed": must(artifact.Pack(artifact.TypeFluxConfig, checkpointRecord(t), layerOf(t, db(), web(webVersion)))),
+		"catalog-verified":     must(artifact.Pack(artifact.TypeFluxConfig, verifiedRecord(t), layerOf(t, db(), web(webVersion)))),
 		"checkpoint":           must(artifact.PackCheckpoint(&artifact.CheckpointRef{Number: 6, Digest: digest.FromString("checkpoint 6")}, history(t, 7, 9))),
 		"deployment":           must(deployment().Pack()),
 		"writer":               must(artifact.Claim{ID: writer(), Host: "gsq-0"}.Pack()),

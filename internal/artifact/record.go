@@ -48,6 +48,7 @@ type RecordChange struct {
 	Before    *VersionRef `json:"before,omitempty"` // absent when it did not exist
 	After     *VersionRef `json:"after,omitempty"`  // of a delete: the tombstone
 	Actor     string      `json:"actor,omitempty"`
+	Verified  bool        `json:"verified,omitempty"` // the actor is proven, not only the caller's word
 	Reason    string      `json:"reason,omitempty"`
 }
 
@@ -146,6 +147,9 @@ func (r Record) check() error {
 		}
 		if c.Operation == "" || c.Name == "" {
 			return fmt.Errorf("commit record %d: change %d: operation and name are required", r.Number, i)
+		}
+		if c.Verified && c.Actor == "" {
+			return fmt.Errorf("commit record %d: change of %s: its actor is verified, but not there", r.Number, c.Name)
 		}
 		if i > 0 && c.Name <= r.Changes[i-1].Name {
 			return fmt.Errorf("commit record %d: change %d: names must increase", r.Number, i)

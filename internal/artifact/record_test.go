@@ -65,6 +65,7 @@ func TestEncodeRefusesAnIncompleteRecord(t *testing.T) {
 		"a version, not UTF-8":  {func(r *artifact.Record) { r.Changes[2].Before.Version = "\xff" }, "must be UTF-8"},
 		"more than is allowed":  {func(r *artifact.Record) { r.Changes[0].Reason = strings.Repeat("x", artifact.MaxRecordBytes) }, "at most 33554432 are allowed"},
 		"a negative number":     {func(r *artifact.Record) { r.Number = -1 }, "are required"},
+		"nobody, verified":      {func(r *artifact.Record) { r.Changes[2].Verified = true }, "its actor is verified, but not there"},
 		"a digest of no length": {func(r *artifact.Record) { r.Parent = digest.Digest("sha256:") }, "parent"},
 	} {
 		r := catalogRecord(t)
@@ -111,6 +112,7 @@ func TestParseRecordTakesNothingButTheCanonicalForm(t *testing.T) {
 		"no escapes":          {replaced(`\u0026`, `&`), other},
 		"an empty actor":      {replaced(`"actor":"Ada"`, `"actor":""`), other},
 		"an actor, not UTF-8": {replaced(`"Ada"`, "\"\xff\""), other},
+		"not verified":        {replaced(`"actor":"Ada"`, `"actor":"Ada","verified":false`), other},
 		"changes null":        {`{"formatVersion":1,"scope":"s","number":1,"time":"2026-08-01T12:02:02.000003Z","writer":"w","changes":null,"checkpoint":null}`, "are required"},
 		"a number's fraction": {replaced(`"number":7`, `"number":7.5`), "commit record:"},
 		"too large":           {good + strings.Repeat(" ", artifact.MaxRecordBytes), "at most 33554432 are allowed"},

@@ -35,8 +35,9 @@ type Request struct {
 	// DryRun answers what would happen and writes nothing.
 	DryRun bool
 
-	Actor  string // who asks; empty means unknown
-	Reason string // why; may be empty
+	Actor    string // who asks; empty means unknown
+	Verified bool   // Actor is proven, not only the caller's word; needs an Actor
+	Reason   string // why; may be empty
 }
 
 // Operation says what a write did to a resource. The strings are written into

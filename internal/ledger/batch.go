@@ -153,7 +153,7 @@ func (ns *namespace) materialise(o *Outcome) (registry.Artifact, error) {
 
 func recordChange(o Outcome, r Request) artifact.RecordChange {
 	c := artifact.RecordChange{
-		Operation: string(o.Operation), Name: o.Name, Actor: r.Actor, Reason: r.Reason,
+		Operation: string(o.Operation), Name: o.Name, Actor: r.Actor, Verified: r.Verified && r.Actor != "", Reason: r.Reason,
 		After: &artifact.VersionRef{Version: o.Version.String(), Digest: o.Digest},
 	}
 	if o.Before != nil {
