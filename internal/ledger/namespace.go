@@ -17,7 +17,7 @@ type namespace struct {
 	name    string
 	l       *Ledger
 	chain   *chain
-	state   atomic.Pointer[state] // nil until it was read
+	state   published             // nil until it was read
 	problem atomic.Pointer[Error] // why writes are refused; nil when they are not
 	wake    chan struct{}
 
@@ -110,6 +110,7 @@ func (ns *namespace) run(ctx context.Context) {
 	defer watch.Stop()
 	for {
 		ns.gather(ctx)
+		done := ns.turn(ctx)
 		b := ns.collect()
 		if b != nil {
 			ns.confirm(ctx, b)
@@ -121,13 +122,15 @@ func (ns *namespace) run(ctx context.Context) {
 			wake = nil
 		} else if b != nil {
 			if len(b.members) > 0 {
-				ns.commit(ctx, b)
+				ns.commit(ctx, b, done)
 				watch.Reset(ns.watchPause())
 			}
 			if ctx.Err() == nil {
+				done()
 				continue
 			}
 		}
+		done()
 		if ns.stopped(ctx) {
 			ns.refuseAll(errStopping())
 			return
@@ -140,6 +143,15 @@ func (ns *namespace) run(ctx context.Context) {
 			watch.Reset(ns.watchPause())
 		}
 	}
+}
+
+// turn waits for the namespace's turn to commit what is queued, if anything is
+// that can be committed now.
+func (ns *namespace) turn(ctx context.Context) (done func()) {
+	if here, _ := ns.waiting(); here == 0 || ns.chain.settling() {
+		return func() {}
+	}
+	return ns.l.turns.take(ctx)
 }
 
 func (ns *namespace) stopped(ctx context.Context) bool {
@@ -204,8 +216,8 @@ func (ns *namespace) confirm(ctx context.Context, b *batch) {
 }
 
 // commit performs a batch and answers its requests. Those that have to be
-// judged again stay in the queue.
-func (ns *namespace) commit(ctx context.Context, b *batch) {
+// judged again stay in the queue. It calls prepared before the commit point.
+func (ns *namespace) commit(ctx context.Context, b *batch, prepared func()) {
 	for _, p := range b.members {
 		ns.l.o.Observer.Spent(PhaseWait, b.formed.Sub(p.arrived))
 	}
@@ -219,7 +231,10 @@ func (ns *namespace) commit(ctx context.Context, b *batch) {
 	defer cancel()
 	ns.setWorking(b.members, cancel)
 	defer ns.setWorking(nil, nil)
-	p.begin = func() error { return ns.begin(b) }
+	p.begin = func() error {
+		prepared()
+		return ns.begin(b)
+	}
 	p.publish = func() {
 		next.Revision = Revision{Number: ns.chain.head.number, Digest: ns.chain.head.manifest.Digest, Time: ns.chain.head.time.Time()}
 		ns.state.Store(next)

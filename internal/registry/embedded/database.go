@@ -26,6 +26,11 @@ const databaseFormat = pebble.FormatTableFormatV6
 const (
 	cacheBytes    = 16 << 20
 	memTableBytes = 4 << 20
+
+	// youngTables is twice the number of runs of young tables from which they are
+	// merged with the old ones, all of which such a merge writes again. Few reads
+	// look into more than one run: a filter tells where a key is not.
+	youngTables = 8
 )
 
 func (s *Store) databaseOptions(fs vfs.FS, create bool) *pebble.Options {
@@ -39,6 +44,8 @@ func (s *Store) databaseOptions(fs vfs.FS, create bool) *pebble.Options {
 		MaxOpenFiles:       500,
 		Logger:             databaseLog{log: log, fatal: s.fail},
 		EventListener:      &pebble.EventListener{},
+
+		L0CompactionThreshold: youngTables,
 	}
 	o.EventListener.WALCreated = s.noteLog
 	o.EventListener.BackgroundError = func(err error) {
