@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -18,6 +19,12 @@ type Change struct {
 	// (or "*": it must exist). IfNoneMatch: it must not exist.
 	IfMatch     string
 	IfNoneMatch bool
+
+	// Version, unless 0, is the one of the resource that is to be its present
+	// one again; Delete and Spec are ignored then.
+	Version intent.Version
+
+	earlier *Entry // Version, once it was read
 }
 
 // Request is one caller's changes of one namespace: all of them happen in one
@@ -32,13 +39,28 @@ type Request struct {
 	Prune   bool
 	Confirm bool
 
+	// Rollback, unless nil, makes the namespace what it was at that moment; there
+	// must be no Changes then. It is judged by the deletion guard, too.
+	Rollback *Target
+
 	// DryRun answers what would happen and writes nothing.
 	DryRun bool
 
 	Actor    string // who asks; empty means unknown
 	Verified bool   // Actor is proven, not only the caller's word; needs an Actor
 	Reason   string // why; may be empty
+
+	schema *intent.Schema // what is rolled back has to fit it; set by prepare
+	past   *past          // Rollback, once it was read
 }
+
+// goesBack reports whether the request is about what was there before.
+func (r Request) goesBack() bool {
+	return r.Rollback != nil || slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Version != 0 })
+}
+
+// everything reports whether the request may change every resource.
+func (r Request) everything() bool { return r.Prune || r.Rollback != nil }
 
 // Operation says what a write did to a resource. The strings are written into
 // commit records.
@@ -81,8 +103,9 @@ type Outcome struct {
 	After     *Entry // nil when it is deleted
 
 	// Version and Digest are those of the version that the write made (of the
-	// tombstone, when it is a delete), or of the one that stays when Unchanged.
-	// In a dry run, Version is zero and Digest empty unless Unchanged.
+	// tombstone, when After is nil), of the one that came back when it was rolled
+	// back to it, or of the one that stays when Unchanged.
+	// In a dry run, Version is zero and Digest empty where one would be made.
 	Version intent.Version
 	Digest  digest.Digest
 }

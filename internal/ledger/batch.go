@@ -67,14 +67,14 @@ func (b *batch) join(p *pending) bool {
 	for _, o := range outcomes {
 		b.touched[o.Name] = true
 	}
-	b.closed = b.closed || p.Prune
+	b.closed = b.closed || p.everything()
 	return true
 }
 
-// free reports whether the batch does not touch what p names. A pruning
-// request names everything.
+// free reports whether the batch does not touch what p names. A request that
+// prunes, or rolls the namespace back, names everything.
 func (b *batch) free(p *pending) bool {
-	if p.Prune && (len(b.touched) > 0 || len(b.blocked) > 0) {
+	if p.everything() && (len(b.touched) > 0 || len(b.blocked) > 0) {
 		b.closed = true
 		return false
 	}
@@ -129,10 +129,14 @@ func (b *batch) materialise(p *pending, outcomes []Outcome) error {
 	return nil
 }
 
-// materialise issues the version of an outcome and returns its artifact.
+// materialise issues the version of an outcome, unless it is rolled back to one
+// that it had, and returns its artifact.
 func (ns *namespace) materialise(o *Outcome) (registry.Artifact, error) {
+	if o.Operation == RolledBack && o.After != nil {
+		return artifact.Resource(o.After.Resource, o.After.YAML), nil
+	}
 	o.Version = ns.l.stamps.next()
-	if o.Operation == Deleted {
+	if o.After == nil {
 		a, err := artifact.Tombstone(intent.Ref{Namespace: ns.name, Name: o.Name}, o.Version)
 		o.Digest = a.Manifest.Digest
 		return a, err

@@ -30,7 +30,7 @@ func ApplyCodes() []Code {
 	return []Code{
 		CodeInvalid, CodeNotFound, CodeNamespaceNotFound, CodeNamespaceDeleted, CodePreconditionFailed, CodeConfirm,
 		CodeLimit, CodeQueueFull, CodeRegistryUnavailable, CodeOutcomeUnknown, CodeForeignWriter, CodeSuperseded,
-		CodeNotReady, CodeCorrupt,
+		CodeNotReady, CodeRevisionExpired, CodeCorrupt,
 	}
 }
 

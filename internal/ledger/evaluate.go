@@ -44,7 +44,7 @@ func prepare(schema *intent.Schema, r *Request) error {
 			continue
 		}
 		seen[c.Name] = i
-		if c.Delete {
+		if c.Delete || c.Version != 0 {
 			continue // a name that cannot exist is simply not found
 		}
 		spec, err := schema.Complete(intent.Ref{Namespace: r.Namespace, Name: c.Name}, c.Spec)
@@ -61,11 +61,14 @@ func prepare(schema *intent.Schema, r *Request) error {
 		}
 		c.Spec = spec
 	}
+	if r.Rollback != nil && len(r.Changes) > 0 {
+		faults = append(faults, intent.Fault{Pointer: "/changes", Detail: "a rollback of the namespace has none"})
+	}
 	if len(faults) > 0 {
 		return fail(CodeInvalid, faults, "the request is not valid")
 	}
 	slices.SortFunc(changes, func(a, b Change) int { return cmp.Compare(a.Name, b.Name) })
-	r.Changes = changes
+	r.Changes, r.schema = changes, schema
 	return nil
 }
 
@@ -86,8 +89,16 @@ func evaluate(r Request, now Snapshot) ([]Outcome, error) {
 	if len(failed) > 0 {
 		return nil, firstOf(failed)
 	}
-	if r.Prune {
+	switch {
+	case r.past != nil:
+		outcomes = r.past.rollBack(now)
+	case r.Prune:
 		outcomes = prune(outcomes, now)
+	}
+	if err := r.checkEarlier(outcomes); err != nil {
+		return nil, err
+	}
+	if r.everything() {
 		if err := guard(r, outcomes, len(now.Entries)); err != nil {
 			return nil, err
 		}
@@ -106,6 +117,9 @@ func evaluateChange(namespace string, c Change, before *Entry) (Outcome, error) 
 		if c.IfMatch != "*" && c.IfMatch != before.Digest.String() {
 			return Outcome{}, fail(CodePreconditionFailed, nil, "%s has been changed: it is %s now; read it again and decide", c.Name, before.Digest)
 		}
+	}
+	if c.earlier != nil {
+		return rolledBack(c.Name, before, c.earlier), nil
 	}
 	o := Outcome{Name: c.Name, Before: before}
 	switch {
@@ -157,10 +171,10 @@ func prune(outcomes []Outcome, now Snapshot) []Outcome {
 func guard(r Request, outcomes []Outcome, before int) error {
 	deleted, created := 0, 0
 	for _, o := range outcomes {
-		switch o.Operation {
-		case Deleted:
+		switch {
+		case o.After == nil:
 			deleted++
-		case Created:
+		case o.Before == nil:
 			created++
 		}
 	}

@@ -34,7 +34,7 @@ func (l *Ledger) Commit(ctx context.Context, namespace string, number int64) (Co
 		if number < 1 || number > now.Revision.Number {
 			return Commit{}, fail(CodeNotFound, nil, "namespace %s has no revision %d; its last one is %d", namespace, number, now.Revision.Number)
 		}
-		c, err := ns.commitRecord(ctx, number, now.checkpoint)
+		c, err := ns.commitRecord(ctx, number, now)
 		if err == nil {
 			return c, nil
 		}
@@ -88,17 +88,20 @@ func readFailed(err error, what string, args ...any) *Error {
 	}
 }
 
-// commitRecord returns the record of a revision that exists. checkpoint is the
-// last one of a head that has it.
-func (ns *namespace) commitRecord(ctx context.Context, number int64, checkpoint *artifact.CheckpointRef) (Commit, error) {
+// commitRecord returns the record of a revision that exists at the head now.
+func (ns *namespace) commitRecord(ctx context.Context, number int64, now *state) (Commit, error) {
 	key := cacheKey{ns.name, number}
 	if c, ok := ns.l.commits.get(key); ok {
 		return c, nil
 	}
-	if checkpoint != nil && number <= checkpoint.Number {
-		return ns.thinnedRecord(ctx, number, checkpoint)
+	if now.checkpoint != nil && number <= now.checkpoint.Number {
+		return ns.thinnedRecord(ctx, number, now.checkpoint)
 	}
-	t, err := ns.chain.thinned(ctx, number)
+	reference := artifact.RevisionTag(number)
+	if number == now.Revision.Number {
+		reference = now.Revision.Digest.String() // its tag may not be there yet
+	}
+	t, err := ns.chain.thinned(ctx, number, reference)
 	if err != nil {
 		return Commit{}, err
 	}
@@ -137,21 +140,20 @@ func (ns *namespace) thinnedRecord(ctx context.Context, number int64, ref *artif
 	}
 }
 
-// thinned reads manifest and record of revision n by its tag, without its
-// layer. registry.ErrNotFound if there is no such tag, errDamaged if it names
+// thinned reads manifest and record of revision n by its tag or digest, without
+// its layer. registry.ErrNotFound if there is none, errDamaged if it is
 // something else.
-func (c *chain) thinned(ctx context.Context, n int64) (artifact.Thinned, error) {
-	tag := artifact.RevisionTag(n)
-	m, err := manifest(ctx, c.reg, c.repo, tag)
+func (c *chain) thinned(ctx context.Context, n int64, reference string) (artifact.Thinned, error) {
+	m, err := manifest(ctx, c.reg, c.repo, reference)
 	if err != nil {
-		return artifact.Thinned{}, fmt.Errorf("reading %s of %s: %w", tag, c.repo, err)
+		return artifact.Thinned{}, fmt.Errorf("reading %s of %s: %w", reference, c.repo, err)
 	}
 	t, err := c.thin(ctx, m)
 	if err != nil {
 		return artifact.Thinned{}, err
 	}
 	if t.Record.Number != n {
-		return artifact.Thinned{}, fmt.Errorf("%s of %s holds revision %d: %w", tag, c.repo, t.Record.Number, errDamaged)
+		return artifact.Thinned{}, fmt.Errorf("%s of %s holds revision %d, not %d: %w", reference, c.repo, t.Record.Number, n, errDamaged)
 	}
 	return t, nil
 }

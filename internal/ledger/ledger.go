@@ -78,6 +78,8 @@ type Ledger struct {
 	packer catalog.Packer
 	turns  turns
 
+	rollbacks chan struct{} // has room for each rollback of a namespace that is under way
+
 	notReady atomic.Pointer[Error] // nil while writes are accepted
 
 	mu         sync.RWMutex
@@ -104,6 +106,7 @@ func New(o Options) (*Ledger, error) {
 	l := &Ledger{
 		o: o, layout: artifact.Layout{Prefix: o.Prefix}, stamps: stamps{now: o.Now}, turns: newTurns(o),
 		namespaces: map[string]*namespace{}, creations: map[string]*creation{},
+		rollbacks: make(chan struct{}, maxRollbacks),
 	}
 	l.notReady.Store(fail(CodeNotReady, nil, "the ledger is not loaded yet; try again later"))
 	return l, nil
@@ -203,7 +206,15 @@ func (l *Ledger) apply(ctx context.Context, r Request, deadline time.Time) (Resu
 		if !errors.As(err, &e) || e.Code != CodeNamespaceNotFound {
 			return Result{}, err
 		}
+		if r.goesBack() {
+			return Result{}, err
+		}
 		return l.applyFirst(ctx, r, deadline)
+	}
+	done, err := l.resolve(ctx, &r, deadline)
+	defer done()
+	if err != nil {
+		return Result{}, err
 	}
 	if r.DryRun {
 		return dryRun(r, ns.state.Load())

@@ -237,6 +237,9 @@ func (ns *namespace) commit(ctx context.Context, b *batch, prepared func()) {
 	}
 	p.publish = func() {
 		next.Revision = Revision{Number: ns.chain.head.number, Digest: ns.chain.head.manifest.Digest, Time: ns.chain.head.time.Time()}
+		if c, err := commitOf(artifact.Thinned{Manifest: ns.chain.head.manifest, Record: p.record}); err == nil {
+			ns.l.commits.put(cacheKey{ns.name, c.Revision.Number}, c) // whoever watches asks for it at once
+		}
 		ns.state.Store(next)
 	}
 	err = ns.chain.commit(ctx, prepare, p)
