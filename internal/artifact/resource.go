@@ -52,6 +52,34 @@ func Tombstone(ref intent.Ref, v intent.Version) (registry.Artifact, error) {
 	return resourceArtifact(ref, v, data, true), nil
 }
 
+// UnpackResource reads what Resource or Tombstone wrote of this version of this
+// resource, and nothing else. It returns nil for a tombstone.
+func UnpackResource(ref intent.Ref, v intent.Version, a registry.Artifact) (*intent.Resource, error) {
+	fail := func(err error) (*intent.Resource, error) {
+		return nil, fmt.Errorf("manifest %s: not version %s of %s: %w", a.Manifest.Digest, v, ref, err)
+	}
+	if len(a.Blobs) != 2 || a.Blobs[1].MediaType != TypeResourceYAML {
+		return fail(fmt.Errorf("want a config and one layer %s", TypeResourceYAML))
+	}
+	stone, err := Tombstone(ref, v)
+	if err != nil {
+		return fail(err)
+	}
+	if stone.Manifest.Digest == a.Manifest.Digest {
+		return nil, nil
+	}
+	r, again, err := ResourceOf(a.Blobs[1].Data)
+	switch {
+	case err != nil:
+		return fail(err)
+	case r.Ref != ref || r.Version != v:
+		return fail(fmt.Errorf("it is version %s of %s", r.Version, r.Ref))
+	case again.Manifest.Digest != a.Manifest.Digest:
+		return fail(fmt.Errorf("its YAML gives the manifest %s", again.Manifest.Digest))
+	}
+	return &r, nil
+}
+
 func resourceArtifact(ref intent.Ref, v intent.Version, data []byte, deleted bool) registry.Artifact {
 	config, layer := emptyConfig(), registry.NewBlob(TypeResourceYAML, data)
 	var manifest []byte

@@ -32,7 +32,7 @@ func (l *Ledger) Commit(ctx context.Context, namespace string, number int64) (Co
 	for {
 		now := ns.state.Load()
 		if number < 1 || number > now.Revision.Number {
-			return Commit{}, fail(CodeNotFound, nil, "namespace %s has no revision %d; its last one is %d", namespace, number, now.Revision.Number)
+			return Commit{}, errNoRevision(namespace, number, now.Revision.Number)
 		}
 		c, err := ns.commitRecord(ctx, number, now)
 		if err == nil {
@@ -59,6 +59,7 @@ func (l *Ledger) CommitAt(ctx context.Context, namespace string, at time.Time) (
 	}
 	var found Commit
 	low, high := int64(0), now.Number // revision low is not after the moment, high is
+	first := now.Time                 // of revision high
 	for high-low > 1 {
 		middle := low + (high-low)/2
 		c, err := l.Commit(ctx, namespace, middle)
@@ -66,13 +67,13 @@ func (l *Ledger) CommitAt(ctx context.Context, namespace string, at time.Time) (
 			return Commit{}, err
 		}
 		if c.Revision.Time.After(at) {
-			high = middle
+			high, first = middle, c.Revision.Time
 		} else {
 			low, found = middle, c
 		}
 	}
 	if low == 0 {
-		return Commit{}, fail(CodeNotFound, nil, "namespace %s did not exist at %s", namespace, at.UTC().Format(time.RFC3339Nano))
+		return Commit{}, fail(CodeNotFound, nil, "namespace %s did not exist at %s; its first revision is of %s", namespace, at.UTC().Format(time.RFC3339Nano), first.Format(time.RFC3339Nano))
 	}
 	return found, nil
 }
@@ -115,6 +116,17 @@ func (ns *namespace) commitRecord(ctx context.Context, number int64, now *state)
 
 // thinnedRecord returns the record of a revision that lies in a checkpoint.
 func (ns *namespace) thinnedRecord(ctx context.Context, number int64, ref *artifact.CheckpointRef) (Commit, error) {
+	// A checkpoint is large, and who reads one record asks for its neighbours
+	// next: one is unpacked at a time, and whoever waited looks again.
+	select {
+	case ns.l.unpacking <- struct{}{}:
+		defer func() { <-ns.l.unpacking }()
+	case <-ctx.Done():
+		return Commit{}, ctx.Err()
+	}
+	if c, ok := ns.l.commits.get(cacheKey{ns.name, number}); ok {
+		return c, nil
+	}
 	for {
 		c, revisions, err := ns.chain.checkpoint(ctx, *ref)
 		if err != nil {
@@ -124,20 +136,32 @@ func (ns *namespace) thinnedRecord(ctx context.Context, number int64, ref *artif
 			ref = c.Previous // there is one, as First is above 1
 			continue
 		}
-		// Its neighbours are asked for next; at least those that fit are held.
-		var found Commit
-		for _, t := range revisions {
-			one, err := commitOf(t)
-			if err != nil {
-				return Commit{}, err
-			}
-			if one.Revision.Number == number {
-				found = one
-			}
-			ns.l.commits.put(cacheKey{ns.name, one.Revision.Number}, one)
-		}
-		return found, nil
+		return ns.hold(revisions, int(number-c.First))
 	}
+}
+
+// hold remembers thinned revisions and returns the one at that place. The
+// nearest to it come last, so that they stay if there is no room for all.
+func (ns *namespace) hold(revisions []artifact.Thinned, place int) (Commit, error) {
+	var found Commit
+	below, above := 0, len(revisions)-1
+	for below <= above {
+		var t artifact.Thinned
+		if place-below >= above-place {
+			t = revisions[below]
+			below++
+		} else {
+			t = revisions[above]
+			above--
+		}
+		c, err := commitOf(t)
+		if err != nil {
+			return Commit{}, err
+		}
+		ns.l.commits.put(cacheKey{ns.name, c.Revision.Number}, c)
+		found = c // the last is at the place itself
+	}
+	return found, nil
 }
 
 // thinned reads manifest and record of revision n by its tag or digest, without

@@ -93,8 +93,9 @@ type Ledger struct {
 	workers    sync.WaitGroup  // what a drain waits for
 	watchers   sync.WaitGroup  // what ends with work
 
-	earlier cache
-	commits commits
+	earlier   cache
+	commits   commits
+	unpacking chan struct{} // has room for the reader of a checkpoint
 }
 
 // New returns a ledger that is not ready until Run has loaded it.

@@ -1,18 +1,12 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-
-	"gitops-squared.io/gsq/internal/artifact"
 	"gitops-squared.io/gsq/internal/intent"
-	"gitops-squared.io/gsq/internal/registry"
 )
 
 // maxRollbacks bounds the rollbacks of namespaces that are under way at once:
@@ -85,79 +79,19 @@ func (l *Ledger) past(ctx context.Context, namespace string, t Target) (*past, e
 	return &past{Snapshot: s}, nil
 }
 
-// version reads an earlier version of a resource. CodeNotFound if there is
-// none, CodeRevisionExpired if it is not kept any more, CodeInvalid if it is a
-// tombstone.
+// version reads an earlier version of a resource, as Version does. CodeInvalid
+// if it is a tombstone.
 func (l *Ledger) version(ctx context.Context, ref intent.Ref, v intent.Version) (*Entry, error) {
-	change, err := l.madeBy(ctx, ref, v)
+	s, err := l.Version(ctx, ref.Namespace, ref.Name, v)
 	if err != nil {
 		return nil, err
 	}
-	if op := Operation(change.Operation); op == Deleted || op == RolledBack { // a rollback makes no other versions
+	if s.Entry == nil {
 		return nil, fail(CodeInvalid, intent.Invalid{{
 			Pointer: "/to", Detail: fmt.Sprintf("in version %s the resource is deleted; to have it so again, delete it", v),
 		}}, "version %s of %s is a deletion; delete it instead", v, ref)
 	}
-	return l.readVersion(ctx, ref, v, change.After.Digest)
-}
-
-// madeBy returns the change that made a version. A revision's time is later
-// than its versions, and those of the revisions before it are not.
-func (l *Ledger) madeBy(ctx context.Context, ref intent.Ref, v intent.Version) (artifact.RecordChange, error) {
-	unknown := fail(CodeNotFound, nil, "%s has no version %s", ref, v)
-	before, err := l.CommitAt(ctx, ref.Namespace, v.Time())
-	var e *Error
-	if errors.As(err, &e) && e.Code == CodeNotFound {
-		before, err = Commit{}, nil // older than the first revision: one that took it over may have made it
-	}
-	if err != nil {
-		return artifact.RecordChange{}, err
-	}
-	maker, err := l.Commit(ctx, ref.Namespace, before.Revision.Number+1)
-	if errors.As(err, &e) && e.Code == CodeNotFound {
-		return artifact.RecordChange{}, unknown
-	}
-	if err != nil {
-		return artifact.RecordChange{}, err
-	}
-	i, found := slices.BinarySearchFunc(maker.Changes, ref.Name, func(c artifact.RecordChange, name string) int { return cmp.Compare(c.Name, name) })
-	if !found || maker.Changes[i].After == nil || maker.Changes[i].After.Version != v.String() {
-		return artifact.RecordChange{}, unknown
-	}
-	return maker.Changes[i], nil
-}
-
-// readVersion reads a live version's artifact by its digest.
-func (l *Ledger) readVersion(ctx context.Context, ref intent.Ref, v intent.Version, d digest.Digest) (*Entry, error) {
-	repo := l.layout.Resource(ref)
-	a, err := get(ctx, l.o.Registry, repo, d.String())
-	if errors.Is(err, registry.ErrNotFound) {
-		return nil, fail(CodeRevisionExpired, err, "version %s of %s is not kept any more", v, ref)
-	}
-	if err != nil {
-		return nil, readFailed(err, "version %s of %s", v, ref)
-	}
-	e, err := entryOf(a, repo)
-	if err != nil || e.Ref != ref || e.Version != v {
-		return nil, fail(CodeCorrupt, err, "version %s of %s is damaged in the registry", v, ref)
-	}
-	return e, nil
-}
-
-// entryOf is the inverse of artifact.Resource.
-func entryOf(a registry.Artifact, repo string) (*Entry, error) {
-	if len(a.Blobs) != 2 {
-		return nil, fmt.Errorf("manifest %s: it has not two blobs: %w", a.Manifest.Digest, errDamaged)
-	}
-	yaml := a.Blobs[1].Data
-	r, again, err := artifact.ResourceOf(yaml)
-	if err != nil {
-		return nil, err
-	}
-	if again.Manifest.Digest != a.Manifest.Digest {
-		return nil, fmt.Errorf("manifest %s: that of its resource would be %s: %w", a.Manifest.Digest, again.Manifest.Digest, errDamaged)
-	}
-	return &Entry{Resource: r, YAML: yaml, Digest: a.Manifest.Digest, Repository: repo}, nil
+	return s.Entry, nil
 }
 
 // rollBack returns what makes now the past. Both are sorted by name.

@@ -48,8 +48,9 @@ func (c *cache) put(k cacheKey, s Snapshot) {
 	c.held[k] = s
 }
 
-// ListAt returns a namespace's content at an earlier revision, read from the
-// registry. CodeRevisionExpired if the registry does not have it any more.
+// ListAt returns a namespace's content at a revision, read from the registry
+// unless it is the present one or was read lately. CodeNotFound if there is no
+// such revision, CodeRevisionExpired if it was thinned.
 func (l *Ledger) ListAt(ctx context.Context, namespace string, number int64) (Snapshot, error) {
 	ns, err := l.namespace(namespace)
 	if err != nil {
@@ -60,20 +61,21 @@ func (l *Ledger) ListAt(ctx context.Context, namespace string, number int64) (Sn
 		return head, nil
 	}
 	if number < 1 || number > head.Revision.Number {
-		return Snapshot{}, fail(CodeNotFound, nil, "namespace %s has no revision %d; its last one is %d", namespace, number, head.Revision.Number)
+		return Snapshot{}, errNoRevision(namespace, number, head.Revision.Number)
 	}
 	key := cacheKey{namespace, number}
 	if s, ok := l.earlier.get(key); ok {
 		return s, nil
 	}
 	rev, err := ns.chain.revision(ctx, number)
-	switch {
-	case errors.Is(err, registry.ErrNotFound):
-		return Snapshot{}, fail(CodeRevisionExpired, err, "revision %d of namespace %s is not kept any more; start again", number, namespace)
-	case errors.Is(err, errDamaged), errors.Is(err, registry.ErrCorrupt):
-		return Snapshot{}, fail(CodeCorrupt, err, "revision %d of namespace %s is damaged in the registry", number, namespace)
-	case err != nil:
-		return Snapshot{}, fail(CodeRegistryUnavailable, err, "revision %d of namespace %s cannot be read; try again later", number, namespace)
+	if errors.Is(err, registry.ErrNotFound) {
+		// It is asked now whether that was thinned, which may have happened meanwhile.
+		if c := ns.state.Load().checkpoint; c != nil && number <= c.Number {
+			return Snapshot{}, fail(CodeRevisionExpired, err, "the content of revision %d of namespace %s is not kept any more; the oldest revision that is kept is %d", number, namespace, c.Number+1)
+		}
+	}
+	if err != nil {
+		return Snapshot{}, readFailed(err, "revision %d of namespace %s", number, namespace)
 	}
 	s, err := readState(l.layout, namespace, rev)
 	if err != nil {
@@ -81,4 +83,8 @@ func (l *Ledger) ListAt(ctx context.Context, namespace string, number int64) (Sn
 	}
 	l.earlier.put(key, s.Snapshot)
 	return s.Snapshot, nil
+}
+
+func errNoRevision(namespace string, number, last int64) *Error {
+	return fail(CodeNotFound, nil, "namespace %s has no revision %d; its last one is %d", namespace, number, last)
 }
