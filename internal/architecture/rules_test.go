@@ -18,7 +18,7 @@ type component struct {
 // imports nothing.
 func components() []component {
 	core := []string{"internal/catalog", "internal/artifact", "internal/registry", "internal/intent"}
-	upper := func(more ...string) []string { return slices.Concat(core, []string{"internal/ledger", "api"}, more) }
+	upper := func(more ...string) []string { return slices.Concat(core, []string{"internal/ledger", "internal/diff", "api"}, more) }
 	return []component{
 		{"cmd/gsq", upper("client", "internal/metrics", "internal/server", "internal/agent", "internal/hydrate", "internal/trust", "internal/mirror", "internal/fsck")},
 
@@ -37,6 +37,7 @@ func components() []component {
 		{"internal/registry/registrytest", []string{"internal/registry", "internal/toolbox"}}, // the first that matches counts
 		{"internal/registry", []string{"internal/intent"}},
 
+		{"internal/diff", nil},
 		{"internal/intent", nil},
 
 		{"api", nil},
