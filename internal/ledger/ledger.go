@@ -107,7 +107,7 @@ func New(o Options) (*Ledger, error) {
 	l := &Ledger{
 		o: o, layout: artifact.Layout{Prefix: o.Prefix}, stamps: stamps{now: o.Now}, turns: newTurns(o),
 		namespaces: map[string]*namespace{}, creations: map[string]*creation{},
-		rollbacks: make(chan struct{}, maxRollbacks),
+		rollbacks: make(chan struct{}, maxRollbacks), unpacking: make(chan struct{}, 1),
 	}
 	l.notReady.Store(fail(CodeNotReady, nil, "the ledger is not loaded yet; try again later"))
 	return l, nil
