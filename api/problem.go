@@ -74,13 +74,13 @@ const (
 	CodeRequestTimeout       Code = "request-timeout"        // 408: the body did not arrive in time
 
 	// The request does not fit the present state.
-	CodeNotFound           Code = "not-found"             // 404: no such resource
+	CodeNotFound           Code = "not-found"             // 404: no such resource, version or revision
 	CodeNamespaceNotFound  Code = "namespace-not-found"   // 404: no such namespace
 	CodeNamespaceDeleted   Code = "namespace-deleted"     // 409: restore it first
 	CodePreconditionFailed Code = "precondition-failed"   // 412: read the resource again
 	CodeConfirm            Code = "confirmation-required" // 409: repeat it with confirm=true
 	CodeLimit              Code = "limit-exceeded"        // 409: use another namespace
-	CodeRevisionExpired    Code = "revision-expired"      // 410: start the list again
+	CodeRevisionExpired    Code = "revision-expired"      // 410: it is not kept any more; a list has to be started again
 
 	// The server cannot do it now.
 	CodeQueueFull           Code = "queue-full"           // 503: try again

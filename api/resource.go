@@ -18,14 +18,16 @@ type Spec struct {
 // ResourceRequest is the body of POST …/resources: the resource is created, or
 // updated when it exists.
 type ResourceRequest struct {
-	Name string `json:"name" maxLength:"63" pattern:"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" patternDescription:"a DNS-1123 label: lower case letters, digits and '-', beginning and ending with a letter or digit" doc:"The resource's name in its namespace."`
-	Spec Spec   `json:"spec" doc:"What is wanted."`
+	Name   string `json:"name" maxLength:"63" pattern:"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" patternDescription:"a DNS-1123 label: lower case letters, digits and '-', beginning and ending with a letter or digit" doc:"The resource's name in its namespace."`
+	Spec   Spec   `json:"spec" doc:"What is wanted."`
+	Reason string `json:"reason,omitempty" maxLength:"1024" doc:"Why; it is kept in the commit record."`
 }
 
 // ResourcePut is the body of PUT …/resources/{name}.
 type ResourcePut struct {
-	Name string `json:"name,omitempty" doc:"If it is there, it must be the name in the path."`
-	Spec Spec   `json:"spec" doc:"What is wanted."`
+	Name   string `json:"name,omitempty" doc:"If it is there, it must be the name in the path."`
+	Spec   Spec   `json:"spec" doc:"What is wanted."`
+	Reason string `json:"reason,omitempty" maxLength:"1024" doc:"Why; it is kept in the commit record."`
 }
 
 // Resource is a live resource, or the answer to its creation or update.
