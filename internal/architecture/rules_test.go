@@ -37,7 +37,7 @@ func components() []component {
 		{"internal/registry/registrytest", []string{"internal/registry", "internal/toolbox"}}, // the first that matches counts
 		{"internal/registry", []string{"internal/intent"}},
 
-		{"internal/diff", nil},
+		{"internal/diff", []string{"internal/intent"}},
 		{"internal/intent", nil},
 
 		{"api", nil},

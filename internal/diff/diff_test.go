@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"gitops-squared.io/gsq/internal/diff"
+	"gitops-squared.io/gsq/internal/intent"
 )
 
 func parse(t testing.TB, text string) any {
@@ -87,6 +88,33 @@ func TestUnified(t *testing.T) {
 	}
 	if got := diff.Unified(side("a", ""), side("b", "x\n")); got != "--- a\n+++ b\n@@ -0,0 +1,1 @@\n+x\n" {
 		t.Errorf("created: %q", got)
+	}
+}
+
+func TestSpecs(t *testing.T) {
+	t.Parallel()
+	ref := intent.Ref{Namespace: "shop", Name: "web"}
+	small, large := &intent.Spec{Type: "vm", Size: "small", Replicas: 1}, &intent.Spec{Type: "vm", Size: "large", Region: "eu", Replicas: 1}
+	for name, c := range map[string]struct {
+		from, to diff.Side
+		paths    string
+		text     string
+	}{
+		"the same in another version": {diff.Side{Version: "v1", Spec: small}, diff.Side{Version: "v2", Spec: small}, "", ""},
+		"never there":                 {diff.Side{}, diff.Side{}, "", ""},
+		"updated": {diff.Side{Version: "v1", Spec: small}, diff.Side{Version: "v2", Spec: large}, "/spec/region /spec/size",
+			"--- shop/web v1\n+++ shop/web v2\n@@ -4,6 +4,7 @@\n   name: web\n   namespace: shop\n spec:\n+  region: eu\n   replicas: 1\n-  size: small\n+  size: large\n   type: vm\n"},
+		"deleted": {diff.Side{Spec: small}, diff.Side{}, "/spec/replicas /spec/size /spec/type",
+			"--- shop/web\n+++ /dev/null\n@@ -1,9 +0,0 @@\n-apiVersion: gitops-squared.io/v1alpha1\n-kind: PlatformResource\n-metadata:\n-  name: web\n-  namespace: shop\n-spec:\n-  replicas: 1\n-  size: small\n-  type: vm\n"},
+	} {
+		changes, text, err := diff.Specs(ref, c.from, c.to)
+		var paths []string
+		for _, change := range changes {
+			paths = append(paths, change.Path)
+		}
+		if err != nil || strings.Join(paths, " ") != c.paths || text != c.text {
+			t.Errorf("%s: %q, %q, %v", name, paths, text, err)
+		}
 	}
 }
 

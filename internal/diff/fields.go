@@ -1,5 +1,5 @@
 // Package diff compares what was declared at two moments: field by field, and
-// as text. It knows nothing of resources.
+// as text.
 package diff
 
 import (

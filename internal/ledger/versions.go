@@ -35,7 +35,7 @@ type HistoryPage struct {
 func (l *Ledger) Versions(ctx context.Context, namespace, name string, from Place, limit int) (HistoryPage, error) {
 	ref := intent.Ref{Namespace: namespace, Name: name}
 	var page HistoryPage
-	next, err := l.walk(ctx, namespace, from, func(c Commit) bool {
+	next, err := l.walk(ctx, namespace, from, walkBegin, func(c Commit) bool {
 		if change := changeOf(c, name); change != nil {
 			page.Entries = append(page.Entries, historyEntry(ref, *change, c.Revision))
 		}

@@ -26,23 +26,24 @@ type Place struct {
 }
 
 // walk visits a namespace's commits, newest first, from a place on, until
-// visit returns false, there are none left, or a bound is reached. It returns
-// the place of the next one. Every commit is the one that its child names as
+// visit returns false, there are none left, or a bound is reached; ahead is how many it
+// reads at first. It returns the place of the next one. Every commit is the one that its child names as
 // its parent: CodeCorrupt otherwise.
-func (l *Ledger) walk(ctx context.Context, namespace string, from Place, visit func(Commit) bool) (Place, error) {
+func (l *Ledger) walk(ctx context.Context, namespace string, from Place, ahead int, visit func(Commit) bool) (Place, error) {
 	ns, err := l.namespace(namespace)
 	if err != nil {
 		return Place{}, err
 	}
 	head := ns.state.Load().Revision
-	if from == (Place{}) {
+	given := from != Place{}
+	if !given {
 		from = Place{head.Number, head.Digest}
 	}
 	if from.Number < 1 || from.Number > head.Number {
-		return Place{}, errNoRevision(namespace, from.Number, head.Number)
+		return Place{}, errOtherHistory(namespace, from)
 	}
+	begin := from
 	started := time.Now()
-	ahead := walkBegin
 	for read := 0; from.Number > 0 && read < walkRecords && (read == 0 || time.Since(started) < walkTime); {
 		commits, err := l.commitsDown(ctx, namespace, from.Number, min(ahead, walkRecords-read))
 		if err != nil {
@@ -50,7 +51,11 @@ func (l *Ledger) walk(ctx context.Context, namespace string, from Place, visit f
 		}
 		bytes := 0
 		for _, c := range commits {
-			if c.Revision.Digest != from.Digest {
+			switch {
+			case c.Revision.Digest == from.Digest:
+			case given && from == begin:
+				return Place{}, errOtherHistory(namespace, from)
+			default:
 				return Place{}, fail(CodeCorrupt, nil, "the history of namespace %s is damaged in the registry: revision %d is %s there, but the one after it names %s as its parent", namespace, from.Number, c.Revision.Digest, from.Digest)
 			}
 			from = Place{from.Number - 1, c.Parent}
@@ -63,6 +68,10 @@ func (l *Ledger) walk(ctx context.Context, namespace string, from Place, visit f
 		ahead = max(1, min(2*ahead, walkAhead, walkBytes*len(commits)/bytes))
 	}
 	return from.orEnd(), nil
+}
+
+func errOtherHistory(namespace string, p Place) *Error {
+	return fail(CodeRevisionExpired, nil, "revision %d of namespace %s is not the one that the page before ended with; start again", p.Number, namespace)
 }
 
 // orEnd is the place itself, or the end when there is nothing before revision 1
@@ -97,12 +106,12 @@ type CommitPage struct {
 
 // Commits returns the commits of a namespace from a place on, newest first: at
 // most limit, and fewer where they are large or slow to read. Commits that come
-// between two pages change neither. CodeNotFound if the place does not exist,
-// CodeCorrupt if the history is not what it was.
+// between two pages change neither. CodeRevisionExpired if the place is of
+// another history.
 func (l *Ledger) Commits(ctx context.Context, namespace string, from Place, limit int) (CommitPage, error) {
 	var page CommitPage
 	bytes := 0
-	next, err := l.walk(ctx, namespace, from, func(c Commit) bool {
+	next, err := l.walk(ctx, namespace, from, min(limit, walkBegin), func(c Commit) bool {
 		page.Commits = append(page.Commits, c)
 		bytes += commitBytes(c)
 		return len(page.Commits) < limit && bytes < walkBytes
