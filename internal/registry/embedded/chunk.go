@@ -81,6 +81,7 @@ func (w *writer) addChunks(chunks [][]byte) ([]byte, error) {
 		sum := chunkSum(sha256.Sum256(c))
 		value = append(value, sum[:]...)
 		size += len(c)
+		w.keepChunk(sum)
 		if w.chunks[sum] || w.s.recent.has(sum) {
 			continue
 		}

@@ -135,6 +135,9 @@ func (c *collection) slice(fill func(batch *pebble.Batch) error) error {
 
 // alone is a slice that needs no room.
 func (c *collection) alone(fill func(batch *pebble.Batch) error) error {
+	if c.s.options.beforeSlice != nil {
+		c.s.options.beforeSlice()
+	}
 	begin := time.Now()
 	err := c.applyAlone(fill)
 	c.pause(time.Since(begin) * pauseFactor)

@@ -47,6 +47,7 @@ type Options struct {
 
 	memTableBytes uint64 // of the database; tests make it small
 	neverMerge    bool   // tables, for tests that must know how full the disk is
+	beforeSlice   func() // of a collection, for tests that write then
 }
 
 func (o Options) withDefaults() (Options, error) {

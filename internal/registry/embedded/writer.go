@@ -61,7 +61,8 @@ func (w *writer) close() {
 	}
 }
 
-// mark keeps what the writer made or relied on from the collection under way.
+// mark keeps the links that the writer made or relied on from the collection
+// under way.
 func (w *writer) mark() {
 	if w.marks == nil {
 		return
@@ -69,7 +70,11 @@ func (w *writer) mark() {
 	for l := range w.links {
 		w.marks.add(linkKey(l.repo, l.digest))
 	}
-	for sum := range w.chunks {
+}
+
+// keepChunk does the same for a chunk of a blob that the writer makes.
+func (w *writer) keepChunk(sum chunkSum) {
+	if w.marks != nil {
 		w.marks.add(chunkKey(sum))
 	}
 }
