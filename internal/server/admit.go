@@ -22,8 +22,9 @@ import (
 type contract struct {
 	lenient bool             // unknown parameters are passed over
 	query   map[string]*rule // by name
+	needed  []string         // those that a request must have
 	path    []pathParameter
-	headers map[string]bool // those of preconditions
+	headers map[string]bool // that the operation reads
 	body    *rule           // nil when it has none
 	faults  func(r *http.Request, body *value) []api.Fault
 }
@@ -43,6 +44,9 @@ func (s *Server) document(description *huma.OpenAPI, op *huma.Operation) {
 		switch p.In {
 		case "query":
 			c.query[p.Name] = compile(registry, p.Schema)
+			if p.Required {
+				c.needed = append(c.needed, p.Name)
+			}
 		case "path":
 			c.path = append(c.path, pathParameter{p.Name, compile(registry, p.Schema)})
 		case "header":
@@ -64,6 +68,7 @@ func (s *Server) admit(ctx huma.Context, next func(huma.Context)) {
 	r.Header.Del("Accept") // every answer is JSON, whatever huma would make of it
 	faults := c.parameters(r)
 	faults = append(faults, c.preconditions(r)...)
+	faults = append(faults, c.actor(r)...)
 	var p *problem
 	if c.body != nil {
 		var found []api.Fault
@@ -88,7 +93,7 @@ func (c *contract) parameters(r *http.Request) []api.Fault {
 	for _, p := range c.path {
 		faults = append(faults, p.rule.parameter(p.name, r.PathValue(p.name))...)
 	}
-	if c.lenient || r.URL.RawQuery == "" {
+	if c.lenient || r.URL.RawQuery == "" && len(c.needed) == 0 {
 		return faults
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
@@ -104,6 +109,11 @@ func (c *contract) parameters(r *http.Request) []api.Fault {
 			faults = append(faults, api.Fault{Parameter: name, Detail: fmt.Sprintf("is given %d times; give it once", len(query[name]))})
 		default:
 			faults = append(faults, known.parameter(name, query.Get(name))...)
+		}
+	}
+	for _, name := range c.needed {
+		if !query.Has(name) {
+			faults = append(faults, api.Fault{Parameter: name, Detail: "is required"})
 		}
 	}
 	return faults

@@ -12,7 +12,8 @@ import (
 
 func (s *Server) apply(ctx context.Context, in *applyInput) (*applyOutput, error) {
 	request := ledger.Request{
-		Namespace: in.Namespace, Prune: in.Prune, Confirm: in.Confirm, DryRun: in.DryRun, Reason: in.Body.Reason,
+		Namespace: in.Namespace, Prune: in.Prune, Confirm: in.Confirm, DryRun: in.DryRun,
+		Actor: in.Actor, Reason: in.Body.Reason,
 		Changes: make([]ledger.Change, 0, len(in.Body.Resources)+len(in.Body.Deletes)),
 	}
 	for _, r := range in.Body.Resources {

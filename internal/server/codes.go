@@ -32,7 +32,7 @@ func kindOf(code api.Code) (k kindOfProblem, ok bool) {
 	case api.CodeUnsupportedMediaType:
 		k = kindOfProblem{http.StatusUnsupportedMediaType, "The body's media type is not supported", 0}
 	case api.CodeNotFound:
-		k = kindOfProblem{http.StatusNotFound, "There is no such resource", 0}
+		k = kindOfProblem{http.StatusNotFound, "It does not exist", 0}
 	case api.CodeNamespaceNotFound:
 		k = kindOfProblem{http.StatusNotFound, "There is no such namespace", 0}
 	case api.CodeNamespaceDeleted:

@@ -19,6 +19,21 @@ type NamePath struct {
 	Name string `path:"name" maxLength:"63" pattern:"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" patternDescription:"a DNS-1123 label: lower case letters, digits and '-', beginning and ending with a letter or digit" doc:"The resource's name."`
 }
 
+// ActorHeader says who asks for a write.
+type ActorHeader struct {
+	Actor string `header:"Gsq-Actor" maxLength:"256" doc:"Who asks: at most 256 bytes of printable UTF-8, kept in the commit record. It is the caller's word until identities are verified."`
+}
+
+// ReasonQuery says why, where a write has no body.
+type ReasonQuery struct {
+	Reason string `query:"reason" maxLength:"1024" doc:"Why; it is kept in the commit record."`
+}
+
+// AtQuery asks for the past.
+type AtQuery struct {
+	At string `query:"at" minLength:"1" maxLength:"64" doc:"As it was then: a revision (r12), or a moment (RFC 3339, as 2026-05-04T14:00:00Z)."`
+}
+
 // WriteConditions are the preconditions of POST and PUT.
 type WriteConditions struct {
 	IfMatch     string `header:"If-Match" doc:"Entity tags: the resource must have one of them now; * that it exists. A weak tag matches nothing. Else 412."`
@@ -44,6 +59,7 @@ type ListQuery struct {
 	NamePrefix string `query:"namePrefix" minLength:"1" maxLength:"63" doc:"Only resources whose name begins with it."`
 	Limit      int    `query:"limit" minimum:"1" maximum:"1000" doc:"At most so many resources; without it, the whole list is answered."`
 	Continue   string `query:"continue" minLength:"1" maxLength:"1024" doc:"What the page before answered as continue; the filters must be the same as there. It works for an hour after the first page."`
+	AtQuery
 }
 
 // ApplyQuery says how an apply is to be done.
@@ -55,41 +71,51 @@ type ApplyQuery struct {
 
 type (
 	postInput struct {
+		ActorHeader
 		WriteConditions
 		Body api.ResourceRequest
 	}
 	namespacedPostInput struct {
 		NamespacePath
+		ActorHeader
 		WriteConditions
 		Body api.ResourceRequest
 	}
 	putInput struct {
 		NamePath
+		ActorHeader
 		WriteConditions
 		Body api.ResourcePut
 	}
 	namespacedPutInput struct {
 		NamespacePath
 		NamePath
+		ActorHeader
 		WriteConditions
 		Body api.ResourcePut
 	}
 	getInput struct {
 		NamePath
+		AtQuery
 		ReadConditions
 	}
 	namespacedGetInput struct {
 		NamespacePath
 		NamePath
+		AtQuery
 		ReadConditions
 	}
 	deleteInput struct {
 		NamePath
+		ActorHeader
+		ReasonQuery
 		DeleteConditions
 	}
 	namespacedDeleteInput struct {
 		NamespacePath
 		NamePath
+		ActorHeader
+		ReasonQuery
 		DeleteConditions
 	}
 	listInput struct {
@@ -101,6 +127,7 @@ type (
 	}
 	applyInput struct {
 		NamespacePath
+		ActorHeader
 		ApplyQuery
 		Body api.ApplyRequest
 	}

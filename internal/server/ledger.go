@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"time"
 
+	"gitops-squared.io/gsq/internal/intent"
 	"gitops-squared.io/gsq/internal/ledger"
 )
 
@@ -15,5 +17,10 @@ type Ledger interface {
 	Get(namespace, name string) (*ledger.Entry, ledger.Revision, error)
 	List(namespace string) (ledger.Snapshot, error)
 	ListAt(ctx context.Context, namespace string, number int64) (ledger.Snapshot, error)
+	Commit(ctx context.Context, namespace string, number int64) (ledger.Commit, error)
+	CommitAt(ctx context.Context, namespace string, at time.Time) (ledger.Commit, error)
+	Commits(ctx context.Context, namespace string, from ledger.Place, limit int) (ledger.CommitPage, error)
+	Version(ctx context.Context, namespace, name string, version intent.Version) (ledger.Stored, error)
+	Versions(ctx context.Context, namespace, name string, from ledger.Place, limit int) (ledger.HistoryPage, error)
 	Namespaces() ([]ledger.Namespace, error)
 }

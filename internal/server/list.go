@@ -22,12 +22,19 @@ func (s *Server) namespacedList(ctx context.Context, in *namespacedListInput) (*
 
 // page answers a whole list, or one page of it.
 func (s *Server) page(ctx context.Context, namespace string, q ListQuery) (*listOutput, error) {
-	chosen := filters{kind: q.Type, region: q.Region, namePrefix: q.NamePrefix}
+	chosen := filters{kind: q.Type, region: q.Region, namePrefix: q.NamePrefix, at: q.At}
 	at, err := s.position(namespace, chosen, q.Continue)
 	if err != nil {
 		return nil, err
 	}
-	snapshot, err := s.snapshot(ctx, namespace, q.Continue != "", at)
+	if q.At != "" {
+		leave, err := s.visitPast(ctx)
+		if err != nil {
+			return nil, s.problemOf(ctx, err, translation{})
+		}
+		defer leave()
+	}
+	snapshot, err := s.snapshot(ctx, namespace, q, at)
 	if err != nil {
 		return nil, s.problemOf(ctx, err, translation{})
 	}
@@ -95,7 +102,7 @@ func (s *Server) position(namespace string, chosen filters, parameter string) (t
 		return token{}, invalid([]api.Fault{{Parameter: "continue", Detail: err.Error()}})
 	}
 	if at.Namespace != namespace || at.Filters != chosen.fingerprint() {
-		return token{}, invalid([]api.Fault{{Parameter: "continue", Detail: "belongs to another list; namespace, type, region and namePrefix must be those of the first page"}})
+		return token{}, invalid([]api.Fault{{Parameter: "continue", Detail: "belongs to another list; namespace, type, region, namePrefix and at must be those of the first page"}})
 	}
 	if at.expired(s.now()) {
 		return token{}, newProblem(api.CodeRevisionExpired, "the list began more than %s ago; start again without continue", tokenLife.Round(time.Minute))
@@ -103,9 +110,13 @@ func (s *Server) position(namespace string, chosen filters, parameter string) (t
 	return at, nil
 }
 
-// snapshot is the namespace's content now, or at the revision that the list
-// began with.
-func (s *Server) snapshot(ctx context.Context, namespace string, continued bool, at token) (ledger.Snapshot, error) {
+// snapshot is the namespace's content now, at the moment that is asked for, or
+// at the revision that the list began with.
+func (s *Server) snapshot(ctx context.Context, namespace string, q ListQuery, at token) (ledger.Snapshot, error) {
+	continued := q.Continue != ""
+	if q.At != "" && !continued {
+		return s.snapshotAt(ctx, namespace, "at", q.At)
+	}
 	now, err := s.ledger.List(namespace)
 	if e, ok := errors.AsType[*ledger.Error](err); ok && e.Code == ledger.CodeNamespaceNotFound && namespace == api.DefaultNamespace && !continued {
 		return ledger.Snapshot{}, nil // it exists for callers from the beginning

@@ -62,7 +62,7 @@ func (s *Server) addOperations(a huma.API) {
 	writes := []int{http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusGatewayTimeout}
 	deletes := []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusGatewayTimeout}
 	lists := []int{readErrs, http.StatusConflict, http.StatusGone, http.StatusBadGateway}
-	reads := []int{readErrs, http.StatusConflict, http.StatusPreconditionFailed}
+	reads := []int{readErrs, http.StatusConflict, http.StatusPreconditionFailed, http.StatusGone, http.StatusBadGateway}
 
 	o := s.operation(a, tagResources)
 	huma.Register(a, o(http.MethodPost, all, "post-resource", "Create or update a resource"+inOne, http.StatusCreated, writes), s.post)
@@ -79,6 +79,8 @@ func (s *Server) addOperations(a huma.API) {
 
 	o = s.operation(a, tagNamespaces)
 	huma.Register(a, o(http.MethodGet, "/api/v1/namespaces", "list-namespaces", "List the namespaces", http.StatusOK, nil), s.namespaces)
+
+	s.addHistory(a)
 
 	o = s.operation(a, tagHealth)
 	huma.Register(a, o(http.MethodGet, "/healthz", "healthz", "Say that the process answers", http.StatusOK, nil), s.health)
@@ -137,6 +139,8 @@ func (s *Server) documentAnswers(registry huma.Registry, op *huma.Operation) {
 		"put-namespaced-resource":  {Description: "Created", Content: resource},
 		"get-resource":             {Description: "Not Modified"},
 		"get-namespaced-resource":  {Description: "Not Modified"},
+		"get-version":              {Description: "Not Modified"},
+		"get-revision":             {Description: "Not Modified"},
 	}
 	if response, ok := other[op.OperationID]; ok {
 		status := map[string]string{"Unchanged": "200", "Created": "201", "Not Modified": "304"}[response.Description]

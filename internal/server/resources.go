@@ -36,12 +36,12 @@ func answerResource(e *ledger.Entry, r ledger.Revision) *api.Resource {
 
 // declare creates or updates one resource. The status is 201 for one that was
 // created and updated for one that was updated.
-func (s *Server) declare(ctx context.Context, namespace string, request api.ResourceRequest, c WriteConditions, updated int, t translation) (*resourceOutput, error) {
+func (s *Server) declare(ctx context.Context, namespace string, request api.ResourceRequest, actor string, c WriteConditions, updated int, t translation) (*resourceOutput, error) {
 	change := ledger.Change{
 		Name: request.Name, Spec: specOf(request.Spec),
 		IfMatch: s.ifMatch(namespace, request.Name, c.IfMatch), IfNoneMatch: c.IfNoneMatch != "",
 	}
-	result, err := s.ledger.Apply(ctx, ledger.Request{Namespace: namespace, Changes: []ledger.Change{change}})
+	result, err := s.ledger.Apply(ctx, ledger.Request{Namespace: namespace, Changes: []ledger.Change{change}, Actor: actor, Reason: request.Reason})
 	if err != nil {
 		return nil, s.problemOf(ctx, err, t)
 	}
@@ -61,52 +61,61 @@ func (s *Server) declare(ctx context.Context, namespace string, request api.Reso
 
 func (s *Server) post(ctx context.Context, in *postInput) (*resourceOutput, error) {
 	// Clients of the un-namespaced call expect 201 for an update, too.
-	return s.declare(ctx, api.DefaultNamespace, in.Body, in.WriteConditions, http.StatusCreated, translation{one: true})
+	return s.declare(ctx, api.DefaultNamespace, in.Body, in.Actor, in.WriteConditions, http.StatusCreated, translation{one: true})
 }
 
 func (s *Server) namespacedPost(ctx context.Context, in *namespacedPostInput) (*resourceOutput, error) {
-	return s.declare(ctx, in.Namespace, in.Body, in.WriteConditions, http.StatusOK, translation{one: true})
+	return s.declare(ctx, in.Namespace, in.Body, in.Actor, in.WriteConditions, http.StatusOK, translation{one: true})
 }
 
 func (s *Server) put(ctx context.Context, in *putInput) (*resourceOutput, error) {
-	request := api.ResourceRequest{Name: in.Name, Spec: in.Body.Spec}
-	return s.declare(ctx, api.DefaultNamespace, request, in.WriteConditions, http.StatusOK, translation{one: true, name: true})
+	request := api.ResourceRequest{Name: in.Name, Spec: in.Body.Spec, Reason: in.Body.Reason}
+	return s.declare(ctx, api.DefaultNamespace, request, in.Actor, in.WriteConditions, http.StatusOK, translation{one: true, name: true})
 }
 
 func (s *Server) namespacedPut(ctx context.Context, in *namespacedPutInput) (*resourceOutput, error) {
-	request := api.ResourceRequest{Name: in.Name, Spec: in.Body.Spec}
-	return s.declare(ctx, in.Namespace, request, in.WriteConditions, http.StatusOK, translation{one: true, name: true})
+	request := api.ResourceRequest{Name: in.Name, Spec: in.Body.Spec, Reason: in.Body.Reason}
+	return s.declare(ctx, in.Namespace, request, in.Actor, in.WriteConditions, http.StatusOK, translation{one: true, name: true})
 }
 
-func (s *Server) read(ctx context.Context, namespace, name string, c ReadConditions) (*readOutput, error) {
-	entry, revision, err := s.ledger.Get(namespace, name)
+func (s *Server) read(ctx context.Context, namespace, name, at string, c ReadConditions) (*readOutput, error) {
+	entry, revision, err := s.entryAt(ctx, namespace, name, at)
 	if err != nil {
 		return nil, s.missingDefault(namespace, name, s.problemOf(ctx, err, translation{}))
 	}
 	digest := entry.Digest.String()
+	status, err := c.judge(digest)
+	if err != nil {
+		return nil, err
+	}
+	return &readOutput{Status: status, ETag: etagOf(digest), Body: answerResource(entry, revision)}, nil
+}
+
+// judge compares what is read with what the caller wants and has: the answer's
+// status, 200 or 304, or a problem.
+func (c ReadConditions) judge(digest string) (int, error) {
 	if required, _ := parseConditions(c.IfMatch); !required.empty() && !required.matchStrong(digest) {
-		return nil, newProblem(api.CodePreconditionFailed, "%s is %s now", name, digest)
+		return 0, newProblem(api.CodePreconditionFailed, "it is %s", digest)
 	}
-	out := &readOutput{Status: http.StatusOK, ETag: etagOf(digest), Body: answerResource(entry, revision)}
 	if known, _ := parseConditions(c.IfNoneMatch); known.matchWeak(digest) {
-		out.Status = http.StatusNotModified
+		return http.StatusNotModified, nil
 	}
-	return out, nil
+	return http.StatusOK, nil
 }
 
 func (s *Server) get(ctx context.Context, in *getInput) (*readOutput, error) {
-	return s.read(ctx, api.DefaultNamespace, in.Name, in.ReadConditions)
+	return s.read(ctx, api.DefaultNamespace, in.Name, in.At, in.ReadConditions)
 }
 
 func (s *Server) namespacedGet(ctx context.Context, in *namespacedGetInput) (*readOutput, error) {
-	return s.read(ctx, in.Namespace, in.Name, in.ReadConditions)
+	return s.read(ctx, in.Namespace, in.Name, in.At, in.ReadConditions)
 }
 
-func (s *Server) remove(ctx context.Context, namespace, name string, c DeleteConditions) (*deleteOutput, error) {
+func (s *Server) remove(ctx context.Context, namespace, name, actor, reason string, c DeleteConditions) (*deleteOutput, error) {
 	change := ledger.Change{Name: name, Delete: true, IfMatch: s.ifMatch(namespace, name, c.IfMatch)}
-	result, err := s.ledger.Apply(ctx, ledger.Request{Namespace: namespace, Changes: []ledger.Change{change}})
+	result, err := s.ledger.Apply(ctx, ledger.Request{Namespace: namespace, Changes: []ledger.Change{change}, Actor: actor, Reason: reason})
 	if err != nil {
-		return nil, s.missingDefault(namespace, name, s.problemOf(ctx, err, translation{one: true, name: true}))
+		return nil, s.missingDefault(namespace, name, s.problemOf(ctx, err, translation{one: true, name: true, query: true}))
 	}
 	outcome := result.Outcomes[0]
 	return &deleteOutput{Body: &api.ResourceDeleted{
@@ -116,11 +125,11 @@ func (s *Server) remove(ctx context.Context, namespace, name string, c DeleteCon
 }
 
 func (s *Server) delete(ctx context.Context, in *deleteInput) (*deleteOutput, error) {
-	return s.remove(ctx, api.DefaultNamespace, in.Name, in.DeleteConditions)
+	return s.remove(ctx, api.DefaultNamespace, in.Name, in.Actor, in.Reason, in.DeleteConditions)
 }
 
 func (s *Server) namespacedDelete(ctx context.Context, in *namespacedDeleteInput) (*deleteOutput, error) {
-	return s.remove(ctx, in.Namespace, in.Name, in.DeleteConditions)
+	return s.remove(ctx, in.Namespace, in.Name, in.Actor, in.Reason, in.DeleteConditions)
 }
 
 // ifMatch is the header's value as the ledger takes it: one digest. Of several

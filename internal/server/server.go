@@ -50,6 +50,7 @@ type Server struct {
 	bodies           *budget       // by namespace
 	uploads          *budget       // by repository
 	checking         chan struct{} // has room for each large body that may be checked now
+	past             chan struct{} // has room for each reader of the history
 
 	special   map[string]func(*http.Request, *value) []api.Fault // by operation: faults that no schema finds
 	contracts map[string]*contract                               // by operation
@@ -86,6 +87,7 @@ func New(o Options) (*Server, error) {
 		bodies:      newBudget(heldBodyBytes),
 		uploads:     newBudget(heldTransferBytes),
 		checking:    make(chan struct{}, runtime.GOMAXPROCS(0)),
+		past:        make(chan struct{}, pastVisitors),
 
 		mux: http.NewServeMux(),
 	}

@@ -17,6 +17,7 @@ type stub struct {
 	list       func(namespace string) (ledger.Snapshot, error)
 	listAt     func(context.Context, string, int64) (ledger.Snapshot, error)
 	namespaces func() ([]ledger.Namespace, error)
+	stubHistory
 }
 
 var errUnsupported = errors.New("the stub does not support this")

@@ -32,9 +32,14 @@ type token struct {
 }
 
 func (t token) String() string {
+	return seal(t)
+}
+
+// seal writes a token as a parameter continue.
+func seal(t any) string {
 	data, err := json.Marshal(t)
 	if err != nil {
-		panic(err) // strings and numbers only
+		panic(err) // strings, numbers and switches only
 	}
 	return base64.RawURLEncoding.EncodeToString(append(data, checksum(data)...))
 }
@@ -52,21 +57,32 @@ var errToken = errors.New("is not what an earlier page answered as continue")
 
 // parseToken reads what String wrote, and nothing else.
 func parseToken(s string) (token, error) {
-	if len(s) > maxTokenBytes {
-		return token{}, fmt.Errorf("has %d bytes, at most %d are allowed", len(s), maxTokenBytes)
-	}
-	data, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(data) < checksumBytes {
-		return token{}, errToken
-	}
-	data = data[:len(data)-checksumBytes] // String compares the rest
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
 	var t token
-	if err := decoder.Decode(&t); err != nil || t.String() != s || t.Format != tokenFormat || t.Revision < 0 {
+	if err := unseal(s, &t); err != nil {
+		return token{}, err
+	}
+	if t.Format != tokenFormat || t.Revision < 0 {
 		return token{}, errToken
 	}
 	return t, nil
+}
+
+// unseal reads what seal wrote of a value of t's type, and nothing else.
+func unseal[T any](s string, t *T) error {
+	if len(s) > maxTokenBytes {
+		return fmt.Errorf("has %d bytes, at most %d are allowed", len(s), maxTokenBytes)
+	}
+	data, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil || len(data) < checksumBytes {
+		return errToken
+	}
+	data = data[:len(data)-checksumBytes] // what is sealed again is compared as a whole
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(t); err != nil || seal(*t) != s {
+		return errToken
+	}
+	return nil
 }
 
 // expired reports whether the list is too old to go on.
@@ -80,6 +96,7 @@ type filters struct {
 	kind       string // the spec's type
 	region     string
 	namePrefix string
+	at         string // the moment that the list shows
 }
 
 func (f filters) match(e *ledger.Entry) bool {
@@ -90,6 +107,6 @@ func (f filters) match(e *ledger.Entry) bool {
 
 // fingerprint tells filters apart.
 func (f filters) fingerprint() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", f.kind, f.region, f.namePrefix))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q", f.kind, f.region, f.namePrefix, f.at))
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }

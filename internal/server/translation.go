@@ -12,6 +12,7 @@ import (
 type translation struct {
 	one       bool // the body is the one change
 	name      bool // …and its name is the parameter of the path
+	query     bool // the reason is a parameter of the query
 	resources int  // else: so many in /resources, the rest in /deletes
 }
 
@@ -27,8 +28,11 @@ func (t translation) translate(faults intent.Invalid) []api.Fault {
 func (t translation) fault(f intent.Fault) api.Fault {
 	rest, ok := strings.CutPrefix(f.Pointer, "/changes/")
 	if !ok {
-		if f.Pointer == "" {
+		switch {
+		case f.Pointer == "":
 			return api.Fault{Parameter: "namespace", Detail: f.Detail}
+		case f.Pointer == "/reason" && t.query:
+			return api.Fault{Parameter: "reason", Detail: f.Detail}
 		}
 		return api.Fault{Pointer: f.Pointer, Detail: f.Detail}
 	}
