@@ -50,7 +50,7 @@ func TestCollectGivesSpaceBack(t *testing.T) {
 		return registrytest.Artifact(t, nil, random(n, 100<<10), random(total+n, 40<<10), string(members(t, 20, func(i int) string { return fmt.Sprint(n, i) })))
 	}
 	fill := func(folder string, number int) *Store {
-		s, err := Open(Options{Folder: folder, memTableBytes: 256 << 10})
+		s, err := Open(Options{Folder: folder, memTableBytes: 256 << 10, Durability: DurabilityNone})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,9 +9,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"gitops-squared.io/gsq/internal/registry"
 )
 
 // cut is what a disk may hold when the power failed, and what had been
@@ -56,8 +60,25 @@ func (c *cutter) MaybeError(op errorfs.Op) error {
 
 func (c *cutter) String() string { return "cutter" }
 
-// cutPower has writers write through both sides of a store, and returns what
-// random cuts of the power in between leave. The database's memory is small,
+// deleteAndCollect is a retention: what it deletes has blobs in common with what the
+// writers write.
+func deleteAndCollect(t testing.TB, s *Store, n int) {
+	for _, repo := range []string{"put/0", "push/1"} {
+		a := numbered(t, repo, n)
+		if err := s.Put(context.Background(), registry.Push{Repository: "retained", Artifact: a}); err != nil {
+			t.Error(err)
+		}
+		if err := s.Delete(context.Background(), "retained", a.Manifest.Digest); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := s.Collect(context.Background(), time.Hour); err != nil {
+		t.Error(err)
+	}
+}
+
+// cutPower has writers write through both sides of a store, while what was deleted
+// is collected, and returns what random cuts of the power in between leave. The database's memory is small,
 // so that tables are written and merged, and logs are used again.
 func cutPower(t testing.TB, durability Durability, seed uint64, number int) []cut {
 	t.Helper()
@@ -82,6 +103,11 @@ func cutPower(t testing.TB, durability Durability, seed uint64, number int) []cu
 			})
 		}
 	}
+	writers.Go(func() {
+		for n := 0; !c.done.Load() && !t.Failed(); n++ {
+			deleteAndCollect(t, s, n)
+		}
+	})
 	writers.Wait()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -114,6 +140,14 @@ func checkPowerLoss(t testing.TB, seed uint64) {
 	for i, c := range cutPower(t, DurabilityCommit, seed, 8) {
 		for _, lost := range c.lost(t) {
 			t.Errorf("seed %d, cut %d, after %d acknowledgements: %s", seed, i, len(c.promised.kept), lost)
+		}
+		s, err := Open(Options{FS: c.disk, Folder: "/a/data", Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkWhole(t, s)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
