@@ -149,6 +149,9 @@ func (c *Client) request(ctx context.Context, call call, body []byte) (*http.Req
 		request.Header[name] = values
 	}
 	request.Header.Set("User-Agent", c.userAgent)
+	if c.actor != "" && call.method != http.MethodGet {
+		request.Header.Set(api.HeaderActor, c.actor)
+	}
 	request.Header.Set("Accept", "application/json, "+api.ProblemMediaType)
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")

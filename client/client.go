@@ -28,6 +28,7 @@ type Options struct {
 	HTTPClient *http.Client
 
 	UserAgent string        // default "gsq-client"
+	Actor     string        // who writes, for the history: printable text, at most 256 bytes; empty: nobody says so
 	Timeout   time.Duration // of one call, repeats included; default DefaultTimeout
 }
 
@@ -36,6 +37,7 @@ type Client struct {
 	base      *url.URL
 	http      *http.Client
 	userAgent string
+	actor     string
 	timeout   time.Duration
 }
 
@@ -48,7 +50,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{base: base, http: &http.Client{}, userAgent: o.UserAgent, timeout: o.Timeout}
+	c := &Client{base: base, http: &http.Client{}, userAgent: o.UserAgent, actor: o.Actor, timeout: o.Timeout}
 	if o.HTTPClient != nil {
 		*c.http = *o.HTTPClient
 	}

@@ -72,7 +72,7 @@ func answer(t *testing.T, status int, contentType, body string) (*client.Client,
 		io.WriteString(w, body)
 	}))
 	t.Cleanup(server.Close)
-	c, err := client.New(client.Options{Server: server.URL + "/base/", UserAgent: "test/1"})
+	c, err := client.New(client.Options{Server: server.URL + "/base/", UserAgent: "test/1", Actor: "Ada"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,21 +103,21 @@ func TestRequests(t *testing.T) {
 			method: "GET", target: "/base/api/v1/namespaces/prod/resources?continue=x&limit=5&namePrefix=a&region=e%26u&type=vm"},
 		"put": {
 			call: func(c *client.Client) error {
-				_, err := c.Put(ctx, "prod", "a", spec, client.Preconditions{IfMatch: "sha256:1"})
+				_, err := c.Put(ctx, "prod", "a", spec, client.WriteOptions{Preconditions: client.Preconditions{IfMatch: "sha256:1"}})
 				return err
 			},
 			method: "PUT", target: "/base/api/v1/namespaces/prod/resources/a",
 			body: `{"spec":{"type":"vm","size":"small"}}`, ifMatch: `"sha256:1"`},
 		"create": {
 			call: func(c *client.Client) error {
-				_, err := c.Put(ctx, "prod", "a", spec, client.Preconditions{IfNew: true})
+				_, err := c.Put(ctx, "prod", "a", spec, client.WriteOptions{Preconditions: client.Preconditions{IfNew: true}})
 				return err
 			},
 			method: "PUT", target: "/base/api/v1/namespaces/prod/resources/a",
 			body: `{"spec":{"type":"vm","size":"small"}}`, ifNoMatch: "*"},
 		"delete": {
 			call: func(c *client.Client) error {
-				_, err := c.Delete(ctx, "prod", "a", client.Preconditions{IfMatch: "*"})
+				_, err := c.Delete(ctx, "prod", "a", client.WriteOptions{Preconditions: client.Preconditions{IfMatch: "*"}})
 				return err
 			},
 			method: "DELETE", target: "/base/api/v1/namespaces/prod/resources/a", ifMatch: "*"},
@@ -128,6 +128,58 @@ func TestRequests(t *testing.T) {
 			},
 			method: "POST", target: "/base/api/v1/namespaces/prod/apply?confirm=true&dryRun=true&prune=true",
 			body: `{"resources":[],"deletes":["x"],"reason":"why"}`},
+		"put, with a reason": {
+			call: func(c *client.Client) error {
+				_, err := c.Put(ctx, "prod", "a", spec, client.WriteOptions{Reason: "why"})
+				return err
+			},
+			method: "PUT", target: "/base/api/v1/namespaces/prod/resources/a",
+			body: `{"spec":{"type":"vm","size":"small"},"reason":"why"}`},
+		"delete, with a reason": {
+			call: func(c *client.Client) error {
+				_, err := c.Delete(ctx, "prod", "a", client.WriteOptions{Reason: "a & b"})
+				return err
+			},
+			method: "DELETE", target: "/base/api/v1/namespaces/prod/resources/a?reason=a+%26+b"},
+		"get, as it was": {
+			call: func(c *client.Client) error {
+				_, err := c.GetAt(ctx, "prod", "a", "2026-05-04T14:00:00+02:00")
+				return err
+			},
+			method: "GET", target: "/base/api/v1/namespaces/prod/resources/a?at=2026-05-04T14%3A00%3A00%2B02%3A00"},
+		"list, as it was": {
+			call: func(c *client.Client) error {
+				_, err := c.List(ctx, "prod", client.ListOptions{At: "r12"})
+				return err
+			},
+			method: "GET", target: "/base/api/v1/namespaces/prod/resources?at=r12"},
+		"versions": {
+			call: func(c *client.Client) error {
+				_, err := c.Versions(ctx, "prod", "a", client.PageOptions{Limit: 5, Continue: "x"})
+				return err
+			},
+			method: "GET", target: "/base/api/v1/namespaces/prod/resources/a/versions?continue=x&limit=5"},
+		"version": {
+			call:   func(c *client.Client) error { _, err := c.Version(ctx, "prod", "a", "v1"); return err },
+			method: "GET", target: "/base/api/v1/namespaces/prod/resources/a/versions/v1"},
+		"diff of versions": {
+			call: func(c *client.Client) error {
+				_, err := c.DiffVersions(ctx, "prod", "a", "v1", "v2")
+				return err
+			},
+			method: "GET", target: "/base/api/v1/namespaces/prod/resources/a/diff?from=v1&to=v2"},
+		"diff to now": {
+			call:   func(c *client.Client) error { _, err := c.DiffVersions(ctx, "prod", "a", "v1", ""); return err },
+			method: "GET", target: "/base/api/v1/namespaces/prod/resources/a/diff?from=v1"},
+		"revisions": {
+			call:   func(c *client.Client) error { _, err := c.Revisions(ctx, "prod", client.PageOptions{}); return err },
+			method: "GET", target: "/base/api/v1/namespaces/prod/revisions"},
+		"revision": {
+			call:   func(c *client.Client) error { _, err := c.Revision(ctx, "prod", "r12"); return err },
+			method: "GET", target: "/base/api/v1/namespaces/prod/revisions/r12"},
+		"diff of revisions": {
+			call:   func(c *client.Client) error { _, err := c.DiffRevisions(ctx, "prod", "r1", "r2"); return err },
+			method: "GET", target: "/base/api/v1/namespaces/prod/diff?from=r1&to=r2"},
 		"namespaces": {
 			call:   func(c *client.Client) error { _, err := c.Namespaces(ctx); return err },
 			method: "GET", target: "/base/api/v1/namespaces"},
@@ -147,6 +199,10 @@ func TestRequests(t *testing.T) {
 			if got := r.Header.Get("User-Agent"); got != "test/1" {
 				t.Errorf("User-Agent %q", got)
 			}
+			actor := map[bool]string{true: "Ada"}[test.method != "GET"]
+			if got := r.Header.Get(api.HeaderActor); got != actor {
+				t.Errorf("actor %q, want %q", got, actor)
+			}
 			if r.Header.Get("If-Match") != test.ifMatch || r.Header.Get("If-None-Match") != test.ifNoMatch {
 				t.Errorf("preconditions: %v", r.Header)
 			}
@@ -158,7 +214,7 @@ func TestNamesThatAreNone(t *testing.T) {
 	t.Parallel()
 	c, requests := answer(t, 200, "application/json", "{}")
 	for _, name := range []string{"", ".", ".."} {
-		if _, err := c.Delete(t.Context(), "prod", name, client.Preconditions{}); err == nil {
+		if _, err := c.Delete(t.Context(), "prod", name, client.WriteOptions{}); err == nil {
 			t.Errorf("%q was sent", name)
 		}
 		if _, err := c.List(t.Context(), name, client.ListOptions{}); err == nil {

@@ -13,7 +13,7 @@ import (
 
 func TestRepeats(t *testing.T) {
 	t.Parallel()
-	put := func(p client.Preconditions) func(context.Context, *client.Client) error {
+	put := func(p client.WriteOptions) func(context.Context, *client.Client) error {
 		return func(ctx context.Context, c *client.Client) error {
 			_, err := c.Put(ctx, "default", "a", api.Spec{}, p)
 			return err
@@ -30,7 +30,7 @@ func TestRepeats(t *testing.T) {
 		return err
 	}
 	remove := func(ctx context.Context, c *client.Client) error {
-		_, err := c.Delete(ctx, "default", "a", client.Preconditions{})
+		_, err := c.Delete(ctx, "default", "a", client.WriteOptions{})
 		return err
 	}
 	tests := map[string]struct {
@@ -42,7 +42,7 @@ func TestRepeats(t *testing.T) {
 		waited     time.Duration
 	}{
 		"read, registry down":          {get, api.CodeRegistryUnavailable, "1", 1, 2, time.Second},
-		"write, registry down":         {put(client.Preconditions{IfNew: true}), api.CodeRegistryUnavailable, "2", 2, 3, 4 * time.Second},
+		"write, registry down":         {put(client.WriteOptions{Preconditions: client.Preconditions{IfNew: true}}), api.CodeRegistryUnavailable, "2", 2, 3, 4 * time.Second},
 		"write, queue full":            {remove, api.CodeQueueFull, "1", 1, 2, time.Second},
 		"server starting":              {get, api.CodeNotReady, "1", 1, 2, time.Second},
 		"no Retry-After":               {get, api.CodeRegistryUnavailable, "", 9, 1, 0},
@@ -50,16 +50,16 @@ func TestRepeats(t *testing.T) {
 		"for ever":                     {get, api.CodeQueueFull, "1", 9, 4, 3 * time.Second},
 		"an hour":                      {get, api.CodeQueueFull, "3600", 1, 2, 10 * time.Second},
 		"not within the time-out":      {get, api.CodeQueueFull, "10", 9, 3, 20 * time.Second},
-		"put, outcome unknown":         {put(client.Preconditions{}), api.CodeOutcomeUnknown, "", 1, 2, time.Second},
-		"put if new, outcome unknown":  {put(client.Preconditions{IfNew: true}), api.CodeOutcomeUnknown, "1", 9, 1, 0},
+		"put, outcome unknown":         {put(client.WriteOptions{}), api.CodeOutcomeUnknown, "", 1, 2, time.Second},
+		"put if new, outcome unknown":  {put(client.WriteOptions{Preconditions: client.Preconditions{IfNew: true}}), api.CodeOutcomeUnknown, "1", 9, 1, 0},
 		"delete, outcome unknown":      {remove, api.CodeOutcomeUnknown, "1", 9, 1, 0},
 		"apply, outcome unknown":       {apply(api.ApplyRequest{}), api.CodeOutcomeUnknown, "", 1, 2, time.Second},
 		"apply deletes, unknown":       {apply(api.ApplyRequest{Deletes: []string{"a"}}), api.CodeOutcomeUnknown, "1", 9, 1, 0},
 		"apply with a condition":       {apply(api.ApplyRequest{Resources: []api.ApplyResource{{Name: "a", IfMatch: "*"}}}), api.CodeOutcomeUnknown, "1", 9, 1, 0},
 		"superseded":                   {get, api.CodeSuperseded, "1", 9, 1, 0},
-		"foreign writer":               {put(client.Preconditions{}), api.CodeForeignWriter, "1", 9, 1, 0},
+		"foreign writer":               {put(client.WriteOptions{}), api.CodeForeignWriter, "1", 9, 1, 0},
 		"not found":                    {get, api.CodeNotFound, "1", 9, 1, 0},
-		"internal error, write unsure": {put(client.Preconditions{}), api.CodeInternal, "1", 9, 1, 0},
+		"internal error, write unsure": {put(client.WriteOptions{}), api.CodeInternal, "1", 9, 1, 0},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

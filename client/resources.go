@@ -31,6 +31,12 @@ func (p Preconditions) header() http.Header {
 	return h
 }
 
+// WriteOptions are what a write can have besides its content.
+type WriteOptions struct {
+	Preconditions
+	Reason string // why; kept in the history
+}
+
 func resourcePath(namespace string, name ...string) []string {
 	return append([]string{"api", "v1", "namespaces", namespace, "resources"}, name...)
 }
@@ -46,6 +52,7 @@ func (c *Client) Get(ctx context.Context, namespace, name string) (*api.Resource
 
 // ListOptions choose what List answers. Empty filters match everything.
 type ListOptions struct {
+	At         string // as it was: a revision ("r12") or a time in RFC 3339; empty: now
 	Type       string // exactly
 	Region     string // exactly
 	NamePrefix string
@@ -61,7 +68,7 @@ type ListOptions struct {
 func (c *Client) List(ctx context.Context, namespace string, o ListOptions) (*api.ResourceList, error) {
 	query := url.Values{}
 	for name, value := range map[string]string{
-		"type": o.Type, "region": o.Region, "namePrefix": o.NamePrefix, "continue": o.Continue,
+		"at": o.At, "type": o.Type, "region": o.Region, "namePrefix": o.NamePrefix, "continue": o.Continue,
 	} {
 		if value != "" {
 			query.Set(name, value)
@@ -79,11 +86,11 @@ func (c *Client) List(ctx context.Context, namespace string, o ListOptions) (*ap
 
 // Put creates or updates one resource, durably. Without preconditions an
 // outcome-unknown is repeated, and Unchanged then may speak of the repeat.
-func (c *Client) Put(ctx context.Context, namespace, name string, spec api.Spec, p Preconditions) (*api.Resource, error) {
+func (c *Client) Put(ctx context.Context, namespace, name string, spec api.Spec, o WriteOptions) (*api.Resource, error) {
 	var r api.Resource
 	err := c.do(ctx, call{
-		method: http.MethodPut, path: resourcePath(namespace, name), header: p.header(),
-		body: api.ResourcePut{Spec: spec}, repeatUnknown: p == Preconditions{},
+		method: http.MethodPut, path: resourcePath(namespace, name), header: o.header(),
+		body: api.ResourcePut{Spec: spec, Reason: o.Reason}, repeatUnknown: o.Preconditions == Preconditions{},
 	}, &r)
 	if err != nil {
 		return nil, err
@@ -94,9 +101,13 @@ func (c *Client) Put(ctx context.Context, namespace, name string, spec api.Spec,
 // Delete deletes one resource, durably; CodeNotFound if there is none. An
 // outcome-unknown is not repeated, because the repeat could not tell "deleted
 // just now" from "never there".
-func (c *Client) Delete(ctx context.Context, namespace, name string, p Preconditions) (*api.ResourceDeleted, error) {
+func (c *Client) Delete(ctx context.Context, namespace, name string, o WriteOptions) (*api.ResourceDeleted, error) {
+	query := url.Values{}
+	if o.Reason != "" {
+		query.Set("reason", o.Reason)
+	}
 	var r api.ResourceDeleted
-	err := c.do(ctx, call{method: http.MethodDelete, path: resourcePath(namespace, name), header: p.header()}, &r)
+	err := c.do(ctx, call{method: http.MethodDelete, path: resourcePath(namespace, name), query: query, header: o.header()}, &r)
 	if err != nil {
 		return nil, err
 	}
