@@ -20,7 +20,7 @@ func components() []component {
 	core := []string{"internal/catalog", "internal/artifact", "internal/registry", "internal/intent"}
 	upper := func(more ...string) []string { return slices.Concat(core, []string{"internal/ledger", "internal/diff", "api"}, more) }
 	return []component{
-		{"cmd/gsq", upper("client", "internal/metrics", "internal/server", "internal/agent", "internal/hydrate", "internal/trust", "internal/mirror", "internal/fsck")},
+		{"cmd/gsq", upper("client", "internal/metrics", "internal/server", "internal/agent", "internal/hydrate", "internal/trust", "internal/mirror", "internal/fsck", "internal/backup")},
 
 		{"internal/server", upper()},
 		{"internal/metrics", []string{"internal/ledger", "internal/registry"}},
@@ -29,6 +29,7 @@ func components() []component {
 		{"internal/trust", upper()},
 		{"internal/mirror", upper()},
 		{"internal/fsck", upper()},
+		{"internal/backup", upper()},
 
 		{"internal/ledger", core},
 
