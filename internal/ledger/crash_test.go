@@ -42,6 +42,7 @@ var crashFaults = []crashFault{
 // crashScenario is one request on a registry where it commits in a known way.
 type crashScenario struct {
 	name    string
+	before  []ledger.Change // the default namespace's second write
 	request ledger.Request
 	// want is the content of the request's namespace after it, without it.
 	with, without map[string]string // name to size
@@ -62,6 +63,22 @@ var crashScenarios = []crashScenario{
 		with:    map[string]string{"new": "small"},
 		without: map[string]string{},
 	},
+	{
+		name:    "rollback",
+		before:  []ledger.Change{put("keep", "large"), put("new", "small"), {Name: "gone", Delete: true}},
+		request: ledger.Request{Namespace: "default", Rollback: &ledger.Target{Revision: 2}},
+		with:    map[string]string{"keep": "small", "gone": "small"},
+		without: map[string]string{"keep": "large", "new": "small"},
+	},
+}
+
+// begin makes what is there before the scenario's request.
+func (sc crashScenario) begin(t *testing.T, p *process) {
+	t.Helper()
+	apply(t, p, "default", put("keep", "small"), put("gone", "small"))
+	if sc.before != nil {
+		apply(t, p, "default", sc.before...)
+	}
 }
 
 func TestCrashTable(t *testing.T) {
@@ -120,7 +137,7 @@ func crashRequests(t *testing.T, sc crashScenario) []faulty.Op {
 	bubble(t, func(t *testing.T) {
 		store := initialised(t)
 		p := start(t, store)
-		apply(t, p, "default", put("keep", "small"), put("gone", "small"))
+		sc.begin(t, p)
 		before := len(store.Ops())
 		if _, err := p.Apply(context.Background(), sc.request); err != nil {
 			t.Fatal(err)
@@ -134,7 +151,7 @@ func crashRequests(t *testing.T, sc crashScenario) []faulty.Op {
 func crash(t *testing.T, sc crashScenario, k int, fault crashFault, then string) {
 	store := initialised(t)
 	p := start(t, store)
-	apply(t, p, "default", put("keep", "small"), put("gone", "small"))
+	sc.begin(t, p)
 
 	at := len(store.Ops()) + 1 + k
 	var mu sync.Mutex
@@ -206,7 +223,7 @@ func crash(t *testing.T, sc crashScenario, k int, fault crashFault, then string)
 		// As it says: repeating is safe, whether it was made or not. Deleting
 		// what is gone is "not found", so the repetition declares only.
 		again := sc.request
-		again.Prune, again.Confirm = true, true
+		again.Prune, again.Confirm = sc.request.Rollback == nil, true
 		again.Changes = nil
 		for _, c := range sc.request.Changes {
 			if !c.Delete {

@@ -93,17 +93,21 @@ func inspectNamespace(t testing.TB, raw registry.Registry, layout artifact.Layou
 			if before := newest[c.Name]; c.Before != nil && *c.Before != before {
 				t.Errorf("%s: r%d: %s was %+v before, not %+v", ns, n, c.Name, before, *c.Before)
 			}
-			if c.Operation == "delete" {
-				delete(live, c.Name)
-			} else {
+			_, lives := content[c.Name]
+			if gone := c.Operation == "delete"; lives == gone && c.Operation != "rollback" {
+				t.Errorf("%s: r%d: the %s of %s leaves it there: %v", ns, n, c.Operation, c.Name, lives)
+			}
+			if lives {
 				live[c.Name] = content[c.Name]
+			} else {
+				delete(live, c.Name)
 			}
 			newest[c.Name] = *c.After
 			repo := layout.Resource(intent.Ref{Namespace: ns, Name: c.Name})
 			a, err := raw.Get(ctx, repo, c.After.Version)
 			if err != nil || a.Manifest.Digest != c.After.Digest {
 				t.Errorf("%s: %s: %s (%v), want %s", repo, c.After.Version, a.Manifest.Digest, err, c.After.Digest)
-			} else if c.Operation != "delete" && string(a.Blobs[1].Data) != content[c.Name] {
+			} else if lives && string(a.Blobs[1].Data) != content[c.Name] {
 				t.Errorf("%s: r%d: %s differs from its artifact", ns, n, c.Name)
 			}
 		}

@@ -32,9 +32,14 @@ func readPast(t testing.TB, store *faulty.Store, namespace string, all map[strin
 		if n > 1 && len(rev.Record.Changes) == 0 {
 			t.Errorf("%s: r%d changes nothing", namespace, n)
 		}
-		above := highest
+		above, live := highest, liveAt(t, namespace, rev)
 		for _, c := range rev.Record.Changes {
-			if v, err := intent.ParseVersion(c.After.Version); err != nil || v <= above {
+			v, err := intent.ParseVersion(c.After.Version)
+			if again := c.Operation == "rollback" && live[c.Name] != nil; again && err == nil {
+				if v > above {
+					t.Errorf("%s: r%d: the rollback of %s made version %s", namespace, n, c.Name, v)
+				}
+			} else if err != nil || v <= above {
 				t.Errorf("%s: r%d: version %s of %s is not above %v (%v)", namespace, n, c.After.Version, c.Name, above, err)
 			} else {
 				highest = max(highest, v)
@@ -63,21 +68,41 @@ func readPast(t testing.TB, store *faulty.Store, namespace string, all map[strin
 	return p
 }
 
-func contentAt(t testing.TB, namespace string, rev artifact.Revision, newest map[string]string) content {
+// liveAt returns the manifests of a revision by name.
+func liveAt(t testing.TB, namespace string, rev artifact.Revision) map[string][]byte {
 	t.Helper()
 	files, err := catalog.Unpack(namespace, rev.Layer.Data)
 	if err != nil {
 		t.Fatalf("%s: r%d: %v", namespace, rev.Record.Number, err)
 	}
-	var c content
+	live := map[string][]byte{}
 	for _, f := range files {
-		r, err := intent.Parse(f.YAML)
+		live[f.Name] = f.YAML
+	}
+	return live
+}
+
+func contentAt(t testing.TB, namespace string, rev artifact.Revision, newest map[string]string) content {
+	t.Helper()
+	var c content
+	for name, yaml := range liveAt(t, namespace, rev) {
+		r, err := intent.Parse(yaml)
 		if err != nil {
-			t.Fatalf("%s: r%d: %s: %v", namespace, rev.Record.Number, f.Name, err)
+			t.Fatalf("%s: r%d: %s: %v", namespace, rev.Record.Number, name, err)
 		}
-		c[slices.Index(modelNames[:], f.Name)] = cell{r.Spec.Region, newest[f.Name]}
+		c[slices.Index(modelNames[:], name)] = cell{r.Spec.Region, newest[name]}
 	}
 	return c
+}
+
+// look notes what a rollback of the namespace goes back to.
+func (p past) look(o *operation) {
+	if o.request == nil || o.request.Rollback == nil {
+		return
+	}
+	if to := o.request.Rollback.Revision; to <= int64(len(p.contents)) {
+		o.target = p.contents[to-1]
+	}
 }
 
 // explain compares what an operation's caller was told with the chain.
@@ -105,6 +130,11 @@ func (p past) explain(o *operation) error {
 	}
 	if o.request == nil {
 		return p.explainRead(o)
+	}
+	if to := o.request.Rollback; to != nil && !o.request.DryRun {
+		if then := p.revisions[to.Revision-1]; rev.Layer.Digest != then.Layer.Digest {
+			return fmt.Errorf("revision %d is not what revision %d was", n, to.Revision)
+		}
 	}
 	changed := 0
 	for _, out := range o.outcomes {

@@ -32,6 +32,7 @@ type step struct {
 	namespace int
 	kind      stepKind
 	changes   []intended // of an apply; of a get, the first is what is read
+	back      int        // of a rollback of the namespace: how many revisions, from the last one that the client saw
 	prune     bool
 	confirm   bool
 	dryRun    bool
@@ -41,6 +42,7 @@ type stepKind string
 
 const (
 	stepApply stepKind = "apply"
+	stepBack  stepKind = "roll back"
 	stepGet   stepKind = "get"
 	stepList  stepKind = "list"
 )
@@ -49,6 +51,7 @@ const (
 type intended struct {
 	name   int
 	remove bool
+	back   int // unless 0: roll back to the version that the client saw so many ago
 	value  int // 0: one that nobody else writes; others are shared
 	match  matchKind
 }
@@ -117,6 +120,7 @@ var anyIntended = rapid.Custom(func(t *rapid.T) intended {
 	return intended{
 		name:   rapid.IntRange(0, len(modelNames)-1).Draw(t, "name"),
 		remove: often(t, 6, "delete"),
+		back:   rapid.SampledFrom([]int{0, 0, 0, 0, 1, 2, 3}).Draw(t, "back"),
 		value:  rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "value"),
 		match:  rapid.SampledFrom([]matchKind{matchNone, matchNone, matchNone, matchNone, matchLatest, matchLatest, matchLatest, matchOlder, matchAny, matchAbsent}).Draw(t, "match"),
 	}
@@ -128,7 +132,7 @@ var anyStep = rapid.Custom(func(t *rapid.T) step {
 		patient:   !often(t, 4, "impatient"),
 		former:    often(t, 3, "former"),
 		namespace: rapid.SampledFrom([]int{0, 0, 1}).Draw(t, "namespace"),
-		kind:      rapid.SampledFrom([]stepKind{stepApply, stepApply, stepApply, stepGet, stepList}).Draw(t, "kind"),
+		kind:      rapid.SampledFrom([]stepKind{stepApply, stepApply, stepApply, stepApply, stepBack, stepGet, stepList}).Draw(t, "kind"),
 	}
 	if often(t, 2, "pauses") {
 		s.pause = milliseconds(t, 2000, "pause")
@@ -140,7 +144,11 @@ var anyStep = rapid.Custom(func(t *rapid.T) step {
 		s.confirm = often(t, 2, "confirm")
 	}
 	s.changes = rapid.SliceOfNDistinct(anyIntended, 1, limit, func(c intended) int { return c.name }).Draw(t, "changes")
-	if s.kind == stepApply {
+	if s.kind == stepBack {
+		s.back = rapid.IntRange(0, 6).Draw(t, "back")
+		s.confirm = !often(t, 3, "unconfirmed")
+	}
+	if s.kind == stepApply || s.kind == stepBack {
 		s.dryRun = often(t, 10, "dry run")
 		if often(t, 10, "hang up") {
 			s.hangUp = milliseconds(t, 3000, "hangs up") + time.Millisecond

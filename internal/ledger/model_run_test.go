@@ -119,7 +119,7 @@ func (r *modelRun) run() {
 
 	var work sync.WaitGroup
 	for i, steps := range r.plan.clients {
-		c := &modelClient{r: r, number: i, seen: map[string][]string{}}
+		c := newModelClient(r, i)
 		work.Go(func() { c.run(steps) })
 	}
 	work.Go(r.events)
@@ -129,7 +129,7 @@ func (r *modelRun) run() {
 	r.mu.Unlock()
 	time.Sleep(r.settle) // whatever is late lands, and is noticed
 
-	last := &modelClient{r: r, number: len(r.plan.clients), seen: map[string][]string{}}
+	last := newModelClient(r, len(r.plan.clients))
 	last.finish("before")
 	r.replace(r.now.Load().stop)
 	last.finish("after")
@@ -356,6 +356,7 @@ func (r *modelRun) check() {
 			if o.namespace != ns {
 				continue
 			}
+			p.look(o)
 			if err := p.explain(o); err != nil {
 				r.t.Errorf("%v: %v", o, err)
 			}
@@ -396,7 +397,13 @@ type modelClient struct {
 	r      *modelRun
 	number int
 	calls  int
-	seen   map[string][]string // digests by namespace/name, the last one last
+	seen   map[string][]string        // digests by namespace/name, the last one last
+	had    map[string][]*ledger.Entry // the same, as they were
+	last   map[string]int64           // the highest revision seen, by namespace
+}
+
+func newModelClient(r *modelRun, number int) *modelClient {
+	return &modelClient{r: r, number: number, seen: map[string][]string{}, had: map[string][]*ledger.Entry{}, last: map[string]int64{}}
 }
 
 func (c *modelClient) run(steps []step) {
@@ -414,19 +421,29 @@ func (c *modelClient) run(steps []step) {
 			o.get = modelNames[s.changes[0].name]
 		case stepList:
 			o.list = true
+		case stepBack:
+			to := max(1, c.last[o.namespace]-int64(s.back))
+			o.request = &ledger.Request{Rollback: &ledger.Target{Revision: to}, Confirm: s.confirm, DryRun: s.dryRun}
 		default:
-			o.request = &ledger.Request{Prune: s.prune, Confirm: s.confirm, DryRun: s.dryRun}
+			o.request, o.earlier = &ledger.Request{Prune: s.prune, Confirm: s.confirm, DryRun: s.dryRun}, map[string]cell{}
 			for _, i := range s.changes {
-				o.request.Changes = append(o.request.Changes, c.change(o.namespace, i))
+				change, earlier := c.change(o.namespace, i)
+				o.request.Changes = append(o.request.Changes, change)
+				o.earlier[change.Name] = earlier
 			}
 		}
 		c.call(o, s.former, s.hangUp)
 	}
 }
 
-// change makes the change that is intended now.
-func (c *modelClient) change(namespace string, i intended) ledger.Change {
-	out := ledger.Change{Name: modelNames[i.name], Delete: i.remove}
+// change makes the change that is intended now, and says what the resource was
+// in the version that it is rolled back to.
+func (c *modelClient) change(namespace string, i intended) (out ledger.Change, earlier cell) {
+	out = ledger.Change{Name: modelNames[i.name], Delete: i.remove}
+	if had := c.had[namespace+"/"+out.Name]; i.back > 0 && len(had) >= i.back {
+		entry := had[len(had)-i.back]
+		out.Version, earlier = entry.Version, cellOf(entry)
+	}
 	if !i.remove {
 		value := fmt.Sprintf("shared-%d", i.value)
 		if i.value == 0 {
@@ -451,7 +468,7 @@ func (c *modelClient) change(namespace string, i intended) ledger.Change {
 	case matchAbsent:
 		out.IfNoneMatch = true
 	}
-	return out
+	return out, earlier
 }
 
 // next names the client's next call.
@@ -523,8 +540,10 @@ func (c *modelClient) call(o *operation, former bool, hangUp time.Duration) {
 }
 
 func (c *modelClient) remember(o *operation) {
+	c.last[o.namespace] = max(c.last[o.namespace], o.revision.Number)
 	note := func(e *ledger.Entry) {
 		key := o.namespace + "/" + e.Name
+		c.had[key] = append(c.had[key], e)
 		if seen := c.seen[key]; len(seen) == 0 || seen[len(seen)-1] != e.Digest.String() {
 			c.seen[key] = append(seen, e.Digest.String())
 		}

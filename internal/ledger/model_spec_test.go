@@ -23,6 +23,8 @@ type operation struct {
 	get       string          // name, of a get
 	list      bool            // of a list
 	request   *ledger.Request // of an apply
+	earlier   map[string]cell // what its changes roll back to, by name
+	target    content         // of a rollback of the namespace: what was there
 	ledger    *modelProcess
 
 	call, ret int64
@@ -80,8 +82,8 @@ type effect struct {
 
 // expect is the sequential specification of an apply: its effects by name, or
 // the code of its refusal.
-func (now content) expect(r *ledger.Request) (map[string]effect, ledger.Code) {
-	effects := map[string]effect{}
+func (now content) expect(o *operation) (map[string]effect, ledger.Code) {
+	r, effects := o.request, map[string]effect{}
 	changes := slices.SortedFunc(slices.Values(r.Changes), func(a, b ledger.Change) int { return cmp.Compare(a.Name, b.Name) })
 	for _, c := range changes {
 		before := now[slices.Index(modelNames[:], c.Name)]
@@ -89,6 +91,8 @@ func (now content) expect(r *ledger.Request) (map[string]effect, ledger.Code) {
 		switch {
 		case c.IfNoneMatch && exists, c.IfMatch != "" && !exists, c.IfMatch != "" && c.IfMatch != "*" && c.IfMatch != before.digest:
 			return nil, ledger.CodePreconditionFailed
+		case c.Version != 0:
+			effects[c.Name] = back(before, o.earlier[c.Name])
 		case c.Delete && !exists:
 			return nil, ledger.CodeNotFound
 		case c.Delete:
@@ -101,8 +105,15 @@ func (now content) expect(r *ledger.Request) (map[string]effect, ledger.Code) {
 			effects[c.Name] = effect{ledger.Created, before, cell{region: c.Spec.Region}}
 		}
 	}
-	if !r.Prune {
+	if !r.Prune && r.Rollback == nil {
 		return effects, ""
+	}
+	if r.Rollback != nil {
+		for i, name := range modelNames {
+			if now[i] != (cell{}) || o.target[i] != (cell{}) {
+				effects[name] = back(now[i], o.target[i])
+			}
+		}
 	}
 	existed, gone, left := 0, 0, 0
 	for i, name := range modelNames {
@@ -113,7 +124,7 @@ func (now content) expect(r *ledger.Request) (map[string]effect, ledger.Code) {
 			}
 		}
 		switch e, named := effects[name]; {
-		case named && e.operation == ledger.Deleted:
+		case named && e.after == (cell{}):
 			gone++
 		case named:
 			left++
@@ -123,6 +134,14 @@ func (now content) expect(r *ledger.Request) (map[string]effect, ledger.Code) {
 		return nil, ledger.CodeConfirm
 	}
 	return effects, ""
+}
+
+// back is the effect of a rollback on one resource.
+func back(now, then cell) effect {
+	if now == then {
+		return effect{ledger.Unchanged, now, now}
+	}
+	return effect{ledger.RolledBack, now, then}
 }
 
 // step says whether the operation can have had its outcome on this content,
@@ -144,7 +163,7 @@ func (now content) step(o *operation) (bool, content) {
 		got, err := contentOf(o.entries)
 		return err == nil && o.code == "" && got == now, now
 	}
-	effects, code := now.expect(o.request)
+	effects, code := now.expect(o)
 	if o.code != ledger.CodeOutcomeUnknown && o.code != "" {
 		return o.code == code, now
 	}
@@ -164,8 +183,13 @@ func (now content) step(o *operation) (bool, content) {
 		if o.made == nil || o.made.changes[name].operation != e.operation {
 			return false, now
 		}
-		if next[i] = e.after; e.operation != ledger.Deleted {
-			next[i].digest = o.made.changes[name].digest
+		made := o.made.changes[name].digest
+		switch next[i] = e.after; {
+		case e.after == (cell{}): // a tombstone was made
+		case e.operation != ledger.RolledBack:
+			next[i].digest = made
+		case made != e.after.digest:
+			return false, now
 		}
 	}
 	return o.made == nil && changed == 0 || o.made != nil && changed == len(o.made.changes), next
@@ -263,10 +287,16 @@ func (o *operation) String() string {
 		b.WriteString("list")
 	default:
 		fmt.Fprintf(&b, "apply prune=%v confirm=%v dry-run=%v", o.request.Prune, o.request.Confirm, o.request.DryRun)
+		if o.request.Rollback != nil {
+			fmt.Fprintf(&b, " to r%d", o.request.Rollback.Revision)
+		}
 		for _, c := range o.request.Changes {
 			what := c.Spec.Region
 			if c.Delete {
 				what = "delete"
+			}
+			if c.Version != 0 {
+				what = "back to " + c.Version.String()
 			}
 			fmt.Fprintf(&b, " %s=%s(if-match %q, if-none-match %v)", c.Name, what, short(c.IfMatch), c.IfNoneMatch)
 		}

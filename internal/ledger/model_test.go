@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"gitops-squared.io/gsq/internal/ledger"
 )
 
 // The ledger against a model: a namespace is a map. Several clients create,
@@ -71,6 +73,10 @@ func kindOf(o *operation) string {
 		kind = "list"
 	case o.request.DryRun:
 		kind = "dry run"
+	case o.request.Rollback != nil:
+		kind = "rollback"
+	case slices.ContainsFunc(o.request.Changes, func(c ledger.Change) bool { return c.Version != 0 }):
+		kind = "apply with rollback"
 	case o.request.Prune:
 		kind = "prune"
 	}

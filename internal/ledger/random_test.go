@@ -111,7 +111,7 @@ func (w *world) run() {
 	var clients sync.WaitGroup
 	all := make([]*client, 4)
 	for i := range all {
-		all[i] = &client{w: w, name: fmt.Sprintf("c%d", i), may: map[string][]string{}}
+		all[i] = &client{w: w, name: fmt.Sprintf("c%d", i), may: map[string][]string{}, had: map[string][]*ledger.Entry{}}
 		clients.Go(all[i].run)
 	}
 	var weather, watch sync.WaitGroup
@@ -249,7 +249,8 @@ func (w *world) read(namespace string) int64 {
 type client struct {
 	w    *world
 	name string
-	may  map[string][]string // what each resource may be, "" for absent; by namespace/name
+	may  map[string][]string        // what each resource may be, "" for absent; by namespace/name
+	had  map[string][]*ledger.Entry // what it is known to have been
 }
 
 func (c *client) run() {
@@ -274,6 +275,11 @@ func (c *client) write(i int) {
 		name := fmt.Sprintf("%s-%d", c.name, k)
 		if w.draw(4) == 0 {
 			r.Changes, want[r.Namespace+"/"+name] = append(r.Changes, del(name)), ""
+			continue
+		}
+		if had := c.had[r.Namespace+"/"+name]; len(had) > 0 && w.draw(4) == 0 {
+			e := had[w.draw(len(had))]
+			r.Changes, want[r.Namespace+"/"+name] = append(r.Changes, ledger.Change{Name: name, Version: e.Version}), e.Spec.Region
 			continue
 		}
 		spec := intent.Spec{Type: "vm", Size: "small", Region: fmt.Sprintf("%s-%d", c.name, i), Replicas: 1 + w.draw(10)}
@@ -303,6 +309,9 @@ func (c *client) write(i int) {
 				w.t.Errorf("%s: before its change it was %q, want one of %q", key, before, c.possible(key))
 			}
 			c.may[key] = []string{want[key]}
+			if o.After != nil {
+				c.had[key] = append(c.had[key], o.After)
+			}
 		}
 	case answer == ledger.CodeOutcomeUnknown || cut && err != nil:
 		for key, value := range want {
