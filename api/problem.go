@@ -92,6 +92,7 @@ const (
 	// The server needs its operator.
 	CodeForeignWriter Code = "foreign-writer" // 503: somebody else wrote the catalog
 	CodeSuperseded    Code = "superseded"     // 503: another server holds the prefix
+	CodeUnsupported   Code = "unsupported"    // 501: the registry does not do it
 	CodeCorrupt       Code = "corrupt"        // 502: the registry holds something else than what was committed
 	CodeInternal      Code = "internal"       // 500: a defect; whether it was done is unknown
 )

@@ -223,6 +223,7 @@ func goldens(t testing.TB) map[string]registry.Artifact {
 		"catalog-verified":     must(artifact.Pack(artifact.TypeFluxConfig, verifiedRecord(t), layerOf(t, db(), web(webVersion)))),
 		"checkpoint":           must(artifact.PackCheckpoint(&artifact.CheckpointRef{Number: 6, Digest: digest.FromString("checkpoint 6")}, history(t, 7, 9))),
 		"deployment":           must(deployment().Pack()),
+		"probe":                artifact.Probe(),
 		"writer":               must(artifact.Claim{ID: writer(), Host: "gsq-0"}.Pack()),
 	}
 }
@@ -231,7 +232,7 @@ func layerName(mediaType string) string {
 	return map[string]string{
 		artifact.TypeResourceYAML: "layer.yaml", artifact.TypeFluxContent: "layer.tar.gz",
 		artifact.TypeSystem: "layer.json", artifact.TypeWriterClaim: "layer.json", artifact.TypeDeployment: "layer.json",
-		artifact.TypeCheckpointContent: "layer.tar.gz",
+		artifact.TypeCheckpointContent: "layer.tar.gz", ocispec.MediaTypeEmptyJSON: "layer.json",
 	}[mediaType]
 }
 

@@ -22,6 +22,7 @@ const (
 	TypeWriter       = "application/vnd.gitops-squared.writer.v1"
 	TypeWriterClaim  = "application/vnd.gitops-squared.writer.v1+json"
 	TypeDeployment   = "application/vnd.gitops-squared.deployment.v1+json"
+	TypeProbe        = "application/vnd.gitops-squared.probe.v1"
 
 	TypeCheckpoint        = "application/vnd.gitops-squared.checkpoint.v1+json"
 	TypeCheckpointContent = "application/vnd.gitops-squared.checkpoint.v1.tar+gzip"

@@ -58,6 +58,10 @@ func (b *batch) join(p *pending) bool {
 		b.same = append(b.same, p)
 		return true
 	}
+	if err := b.ns.checkBarred(outcomes); err != nil {
+		p.answer(Result{}, err)
+		return true
+	}
 	if err := b.materialise(p, outcomes); err != nil {
 		p.answer(Result{}, err)
 		return true

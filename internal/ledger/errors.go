@@ -22,6 +22,7 @@ const (
 	CodeSuperseded          Code = "superseded"            // another ledger holds the prefix; nothing changed
 	CodeNotReady            Code = "not-ready"             // the ledger is not loaded, or stopping; nothing changed
 	CodeRevisionExpired     Code = "revision-expired"      // the revision is not in the registry any more
+	CodeUnsupported         Code = "unsupported"           // the registry does not do it
 	CodeCorrupt             Code = "corrupt"               // the registry holds something else than what was committed
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -118,6 +119,13 @@ func (c *chain) judge(ctx context.Context, d digest.Digest) error {
 func (c *chain) verify(rev artifact.Revision, parent *artifact.Revision) (acceptance, error) {
 	if parent != nil && rev.Record.Time <= parent.Record.Time { // of one length, so they compare as text
 		return acceptance{}, fmt.Errorf("its time %s is not after its parent's %s", rev.Record.Time, parent.Record.Time)
+	}
+	if parent != nil {
+		// A revision that names a new checkpoint does nothing else.
+		named, before := rev.Record.Checkpoint, parent.Record.Checkpoint
+		if !reflect.DeepEqual(named, before) && (len(rev.Record.Changes) > 0 || rev.Layer.Digest != parent.Layer.Digest || numberOf(named) <= numberOf(before)) {
+			return acceptance{}, fmt.Errorf("its checkpoint is of revision %d, its parent's of %d, and it is not the revision that says so", numberOf(named), numberOf(before))
+		}
 	}
 	return c.accept(rev, parent)
 }

@@ -7,6 +7,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -39,6 +40,12 @@ type Options struct {
 	MaxCatalogBytes int // manifests of a catalog; default 16 MiB
 	QueueLength     int // waiting requests a namespace; default 1,024
 
+	// Retention is that of namespaces which have none of their own; the zero
+	// value keeps everything. CollectEvery is the pause between two collections
+	// in the background; 0 means that there are none.
+	Retention    artifact.Retention
+	CollectEvery time.Duration
+
 	Now func() time.Time // the wall clock for versions; default time.Now
 	Log *slog.Logger     // default slog.Default()
 
@@ -57,6 +64,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.QueueLength == 0 {
 		o.QueueLength = 1024
+	}
+	if err := o.Retention.Check(); err != nil {
+		return o, fmt.Errorf("ledger: %w", err)
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -78,7 +88,8 @@ type Ledger struct {
 	packer catalog.Packer
 	turns  turns
 
-	rollbacks chan struct{} // has room for each rollback of a namespace that is under way
+	rollbacks  chan struct{}        // has room for each rollback of a namespace that is under way
+	collecting [modes]chan struct{} // has room for each collection that is under way
 
 	notReady atomic.Pointer[Error] // nil while writes are accepted
 
@@ -90,6 +101,7 @@ type Ledger struct {
 	creations  map[string]*creation
 	closed     bool
 	work       context.Context // of all goroutines below; set by Run
+	quiet      context.Context // ends when a drain begins
 	workers    sync.WaitGroup  // what a drain waits for
 	watchers   sync.WaitGroup  // what ends with work
 
@@ -109,6 +121,9 @@ func New(o Options) (*Ledger, error) {
 		namespaces: map[string]*namespace{}, creations: map[string]*creation{},
 		rollbacks: make(chan struct{}, maxRollbacks), unpacking: make(chan struct{}, 1),
 	}
+	for i := range l.collecting {
+		l.collecting[i] = make(chan struct{}, collectionsAtOnce)
+	}
 	l.notReady.Store(fail(CodeNotReady, nil, "the ledger is not loaded yet; try again later"))
 	return l, nil
 }
@@ -121,10 +136,13 @@ func (l *Ledger) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	l.mu.Lock()
-	l.work = work
+	l.work, l.quiet = work, ctx
 	l.mu.Unlock()
 
 	l.loadUntilReady(ctx)
+	if l.o.CollectEvery > 0 {
+		l.watchers.Go(func() { l.collectInBackground(ctx) })
+	}
 	<-ctx.Done()
 
 	l.notReady.Store(errStopping())

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"gitops-squared.io/gsq/deploy/crd"
@@ -81,6 +82,38 @@ func (l *line) Resolve(ctx context.Context, repo, ref string) (ocispec.Descripto
 		return ocispec.Descriptor{}, err
 	}
 	return l.Registry.Resolve(ctx, repo, ref)
+}
+
+func (l *line) Manifest(ctx context.Context, repo, ref string) (registry.Manifest, error) {
+	if err := l.err(); err != nil {
+		return registry.Manifest{}, err
+	}
+	return l.Registry.Manifest(ctx, repo, ref)
+}
+
+func (l *line) Blob(ctx context.Context, repo string, d ocispec.Descriptor) (registry.Blob, error) {
+	if err := l.err(); err != nil {
+		return registry.Blob{}, err
+	}
+	return l.Registry.Blob(ctx, repo, d)
+}
+
+func (l *line) Tags(ctx context.Context, repo, last string, n int) ([]string, error) {
+	if err := l.err(); err != nil {
+		return nil, err
+	}
+	return l.Registry.Tags(ctx, repo, last, n)
+}
+
+func (l *line) Referrers(ctx context.Context, repo string, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error) {
+	if err := l.err(); err != nil {
+		return nil, err
+	}
+	return l.Registry.Referrers(ctx, repo, subject, artifactType)
+}
+
+func (l *line) Delete(ctx context.Context, repo string, d digest.Digest) error {
+	return l.do(func() error { return l.Registry.Delete(ctx, repo, d) })
 }
 
 // process is a running ledger.

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"gitops-squared.io/gsq/internal/artifact"
 	"gitops-squared.io/gsq/internal/registry"
 )
@@ -20,10 +22,16 @@ type namespace struct {
 	state   published             // nil until it was read
 	problem atomic.Pointer[Error] // why writes are refused; nil when they are not
 	wake    chan struct{}
+	steps   chan step // for the worker, between batches
+
+	collections collections
+	leftovers   leftovers
 
 	// The worker's own.
 	disturbed bool // the last batch was given up because callers left
 	crowd     crowd
+	reused    *reused                     // told what commits bring back; nil unless a collection has marked
+	barred    map[digest.Digest]time.Time // until when what was being deleted must not be put again
 
 	mu            sync.Mutex
 	queue         []*pending
@@ -37,7 +45,7 @@ type namespace struct {
 var errWithdrawn = errors.New("a caller withdrew its request")
 
 func newNamespace(l *Ledger, claim *claim, name string) *namespace {
-	ns := &namespace{name: name, l: l, wake: make(chan struct{}, 1)}
+	ns := &namespace{name: name, l: l, wake: make(chan struct{}, 1), steps: make(chan step)}
 	ns.chain = &chain{
 		reg: guarded{l.o.Registry, claim}, claim: claim, stamps: &l.stamps, log: l.o.Log, observer: l.o.Observer,
 		repo: l.layout.Catalog(name), scope: artifact.ScopeNamespace(name),
@@ -66,7 +74,10 @@ func (ns *namespace) accept(rev artifact.Revision, parent *artifact.Revision) (a
 	if err != nil {
 		return acceptance{}, err
 	}
-	return acceptance{pushes: pushes, tags: tags, publish: func() { ns.state.Store(s) }}, nil
+	return acceptance{pushes: pushes, tags: tags, publish: func() {
+		ns.state.Store(s)
+		ns.noteReused(rev.Record.Changes)
+	}}, nil
 }
 
 // load reads the namespace's head. A namespace that must be there and is not
@@ -127,6 +138,7 @@ func (ns *namespace) run(ctx context.Context) {
 			}
 			if ctx.Err() == nil {
 				done()
+				ns.step(ctx)
 				continue
 			}
 		}
@@ -138,10 +150,19 @@ func (ns *namespace) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-wake:
+		case s := <-ns.steps:
+			s.run(ctx)
 		case <-watch.C:
 			ns.look(ctx)
 			watch.Reset(ns.watchPause())
 		}
+	}
+}
+
+// noteReused tells the collection that has marked what a commit brings back.
+func (ns *namespace) noteReused(changes []artifact.RecordChange) {
+	if ns.reused != nil && !ns.reused.add(changes) {
+		ns.reused = nil
 	}
 }
 
@@ -241,6 +262,7 @@ func (ns *namespace) commit(ctx context.Context, b *batch, prepared func()) {
 			ns.l.commits.put(cacheKey{ns.name, c.Revision.Number}, c) // whoever watches asks for it at once
 		}
 		ns.state.Store(next)
+		ns.noteReused(b.changes)
 	}
 	err = ns.chain.commit(ctx, prepare, p)
 	problem := ns.judge(err)

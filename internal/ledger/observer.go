@@ -3,6 +3,8 @@ package ledger
 import (
 	"errors"
 	"time"
+
+	"gitops-squared.io/gsq/internal/registry"
 )
 
 // Observer is told what a ledger does. Its methods are called in the middle of
@@ -18,6 +20,12 @@ type Observer interface {
 
 	// Spent: a phase of a commit took that long, whatever came of it.
 	Spent(p Phase, took time.Duration)
+
+	// Collected: a collection that was no dry run has ended.
+	Collected(c Collection)
+
+	// Freed: the registry has freed space that nothing named any more.
+	Freed(f registry.Freed)
 
 	// Repaired: something was put right that a registry which answers would
 	// not have left behind.
@@ -67,6 +75,8 @@ func (unobserved) Answered(time.Duration, Code) {}
 func (unobserved) Committed(int, int)           {}
 func (unobserved) Spent(Phase, time.Duration)   {}
 func (unobserved) Repaired(Repair)              {}
+func (unobserved) Collected(Collection)         {}
+func (unobserved) Freed(registry.Freed)         {}
 
 // spent tells the observer of a phase that began at start, and returns when it
 // ended.

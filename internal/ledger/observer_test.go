@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gitops-squared.io/gsq/internal/ledger"
+	"gitops-squared.io/gsq/internal/registry"
 	"gitops-squared.io/gsq/internal/registry/faulty"
 )
 
@@ -21,6 +22,8 @@ type recorder struct {
 	batches  [][2]int // requests and changes
 	spent    map[ledger.Phase][]time.Duration
 	repaired map[ledger.Repair]int
+
+	collected []ledger.Collection
 }
 
 func (r *recorder) Answered(took time.Duration, code ledger.Code) {
@@ -46,6 +49,14 @@ func (r *recorder) Repaired(kind ledger.Repair) {
 	defer r.mu.Unlock()
 	r.repaired[kind]++
 }
+
+func (r *recorder) Collected(c ledger.Collection) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.collected = append(r.collected, c)
+}
+
+func (r *recorder) Freed(registry.Freed) {}
 
 // codes counts the answers by code.
 func (r *recorder) codes() map[ledger.Code]int {

@@ -53,3 +53,21 @@ func putTags(ctx context.Context, r registry.Registry, tags []registry.Tag) erro
 	defer cancel()
 	return r.Tag(ctx, tags...)
 }
+
+func tags(ctx context.Context, r registry.Registry, repo, last string, n int) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return r.Tags(ctx, repo, last, n)
+}
+
+func referrers(ctx context.Context, r registry.Registry, repo string, subject digest.Digest) ([]ocispec.Descriptor, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return r.Referrers(ctx, repo, subject, "")
+}
+
+func remove(ctx context.Context, r registry.Registry, repo string, manifest digest.Digest) error {
+	ctx, cancel := context.WithTimeout(ctx, tagTimeout)
+	defer cancel()
+	return r.Delete(ctx, repo, manifest)
+}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"gitops-squared.io/gsq/internal/registry"
@@ -46,6 +47,19 @@ func (c *cache) put(k cacheKey, s Snapshot) {
 	}
 	c.order = append(c.order, k)
 	c.held[k] = s
+}
+
+// drop forgets the snapshots of a namespace up to a number, which were thinned.
+func (c *cache) drop(namespace string, upTo int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.order = slices.DeleteFunc(c.order, func(k cacheKey) bool {
+		thinned := k.namespace == namespace && k.number <= upTo
+		if thinned {
+			delete(c.held, k)
+		}
+		return thinned
+	})
 }
 
 // ListAt returns a namespace's content at a revision, read from the registry

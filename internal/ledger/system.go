@@ -66,6 +66,18 @@ func (s *system) stateOf(namespace string) State {
 // set commits a namespace's state. begin is called before the commit point.
 // Errors are those of chain.commit.
 func (s *system) set(ctx, prepare context.Context, namespace string, to State, actor string, begin func() error) error {
+	return s.edit(ctx, prepare, namespace, begin, func(now artifact.SystemNamespace) (artifact.SystemNamespace, *artifact.RecordChange) {
+		if State(now.State) == to || (to == Creating && State(now.State) == Active) {
+			return now, nil
+		}
+		now.State = string(to)
+		return now, &artifact.RecordChange{Operation: string(to), Name: namespace, Actor: actor}
+	})
+}
+
+// edit commits what change makes of a namespace's entry, unless it says that
+// there is nothing to change.
+func (s *system) edit(ctx, prepare context.Context, namespace string, begin func() error, change func(artifact.SystemNamespace) (artifact.SystemNamespace, *artifact.RecordChange)) error {
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
@@ -73,26 +85,25 @@ func (s *system) set(ctx, prepare context.Context, namespace string, to State, a
 		return errors.Join(registry.ErrUnavailable, prepare.Err())
 	}
 	for {
-		err := s.commit(ctx, prepare, namespace, to, actor, begin)
+		next := *s.content.Load()
+		entry, made := change(next.Namespaces[namespace])
+		if made == nil {
+			return nil
+		}
+		err := s.commit(ctx, prepare, next, entry, *made, begin)
 		if !errors.Is(err, errAdopted) {
 			return err
 		}
 	}
 }
 
-func (s *system) commit(ctx, prepare context.Context, namespace string, to State, actor string, begin func() error) error {
-	if now := s.stateOf(namespace); now == to || (to == Creating && now == Active) {
-		return nil
-	}
-	record := s.chain.record([]artifact.RecordChange{{Operation: string(to), Name: namespace, Actor: actor}})
-	next := *s.content.Load()
-	next.Namespaces = maps.Clone(next.Namespaces)
-	entry := next.Namespaces[namespace]
-	entry.State = string(to)
+func (s *system) commit(ctx, prepare context.Context, next artifact.System, entry artifact.SystemNamespace, made artifact.RecordChange, begin func() error) error {
+	record := s.chain.record([]artifact.RecordChange{made})
 	if entry.CreatedAt == "" {
 		entry.CreatedAt = record.Time
 	}
-	next.Namespaces[namespace] = entry
+	next.Namespaces = maps.Clone(next.Namespaces)
+	next.Namespaces[made.Name] = entry
 	layer, err := next.Encode()
 	if err != nil {
 		return err

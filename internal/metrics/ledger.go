@@ -26,6 +26,8 @@ func sizes() []float64 {
 // Ledger counts what a ledger tells it. It has no label that grows with the
 // number of namespaces, and looks none up while a write goes well.
 type Ledger struct {
+	collections
+
 	writes   prometheus.Histogram
 	rejected *prometheus.CounterVec
 	requests prometheus.Histogram
@@ -45,6 +47,7 @@ var (
 // the start, so that the first event of its kind is seen as an increase.
 func NewLedger() *Ledger {
 	m := &Ledger{
+		collections: newCollections(),
 		writes: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "gsq_write_duration_seconds", Buckets: durations(),
 			Help: "How long write requests took that succeeded, from their arrival at the ledger to the answer.",
@@ -100,7 +103,7 @@ func (m *Ledger) Spent(p ledger.Phase, took time.Duration) { m.phases[p].Observe
 func (m *Ledger) Repaired(r ledger.Repair) { m.repaired.WithLabelValues(string(r)).Inc() }
 
 func (m *Ledger) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.writes, m.rejected, m.requests, m.changes, m.duration, m.repaired}
+	return append(m.collections.all(), m.writes, m.rejected, m.requests, m.changes, m.duration, m.repaired)
 }
 
 // Describe implements prometheus.Collector.

@@ -29,7 +29,7 @@ func values(t *testing.T, c prometheus.Collector) map[string]float64 {
 				all[f.GetName()+"_count"+labels] = float64(h.GetSampleCount())
 				all[f.GetName()+"_sum"+labels] = h.GetSampleSum()
 			} else {
-				all[f.GetName()+labels] = m.GetCounter().GetValue()
+				all[f.GetName()+labels] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
 			}
 		}
 	}

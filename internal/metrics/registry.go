@@ -27,10 +27,11 @@ const (
 	opReferrers    operation = "referrers"
 	opDelete       operation = "delete"
 	opRepositories operation = "repositories"
+	opCollect      operation = "collect"
 )
 
 func operations() []operation {
-	return []operation{opPut, opCommit, opTag, opGet, opManifest, opBlob, opResolve, opTags, opReferrers, opDelete, opRepositories}
+	return []operation{opPut, opCommit, opTag, opGet, opManifest, opBlob, opResolve, opTags, opReferrers, opDelete, opRepositories, opCollect}
 }
 
 // Outcomes of a request, as a label. canceled is one that the caller gave up.
@@ -139,11 +140,28 @@ func (m *Registry) done(ctx context.Context, op operation, start time.Time, err 
 }
 
 // Wrap returns r with its requests counted. What it returns is a
-// registry.Lister if r is one.
+// registry.Lister if r is one, and a registry.Collector.
 func (m *Registry) Wrap(r registry.Registry) registry.Registry {
 	w := measured{r, m}
-	if l, ok := r.(registry.Lister); ok {
-		return measuredLister{w, l}
+	l, lists := r.(registry.Lister)
+	c, collects := r.(registry.Collector)
+	switch {
+	case lists && collects:
+		return struct {
+			measured
+			measuredLister
+			measuredCollector
+		}{w, measuredLister{l, m}, measuredCollector{c, m}}
+	case lists:
+		return struct {
+			measured
+			measuredLister
+		}{w, measuredLister{l, m}}
+	case collects:
+		return struct {
+			measured
+			measuredCollector
+		}{w, measuredCollector{c, m}}
 	}
 	return w
 }
@@ -221,16 +239,4 @@ func (w measured) Delete(ctx context.Context, repo string, manifest digest.Diges
 	err := w.next.Delete(ctx, repo, manifest)
 	w.m.done(ctx, opDelete, start, err)
 	return err
-}
-
-type measuredLister struct {
-	measured
-	lister registry.Lister
-}
-
-func (w measuredLister) Repositories(ctx context.Context, last string, n int) ([]string, error) {
-	start := time.Now()
-	names, err := w.lister.Repositories(ctx, last, n)
-	w.m.done(ctx, opRepositories, start, err)
-	return names, err
 }

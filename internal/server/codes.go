@@ -59,6 +59,8 @@ func kindOf(code api.Code) (k kindOfProblem, ok bool) {
 		k = kindOfProblem{http.StatusServiceUnavailable, "Another server holds the registry", 60}
 	case api.CodeOutcomeUnknown:
 		k = kindOfProblem{http.StatusGatewayTimeout, "The outcome is unknown", 5}
+	case api.CodeUnsupported:
+		k = kindOfProblem{http.StatusNotImplemented, "The registry does not do it", 0}
 	case api.CodeCorrupt:
 		k = kindOfProblem{http.StatusBadGateway, "The registry's content is damaged", 0}
 	case api.CodeInternal:

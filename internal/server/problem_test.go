@@ -59,7 +59,7 @@ func TestEveryCodeOfTheLedgerHasItsStatus(t *testing.T) {
 		ledger.CodeInvalid: 400, ledger.CodeNotFound: 404, ledger.CodeNamespaceNotFound: 404, ledger.CodeNamespaceDeleted: 409,
 		ledger.CodePreconditionFailed: 412, ledger.CodeConfirm: 409, ledger.CodeLimit: 409, ledger.CodeQueueFull: 503,
 		ledger.CodeRegistryUnavailable: 503, ledger.CodeOutcomeUnknown: 504, ledger.CodeForeignWriter: 503, ledger.CodeSuperseded: 503,
-		ledger.CodeNotReady: 503, ledger.CodeRevisionExpired: 410, ledger.CodeCorrupt: 502,
+		ledger.CodeNotReady: 503, ledger.CodeRevisionExpired: 410, ledger.CodeUnsupported: 501, ledger.CodeCorrupt: 502,
 	}
 	known := codes(t, "../../api/problem.go", "Code")
 	for code := range codes(t, "../ledger/errors.go", "Code") {
