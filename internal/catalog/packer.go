@@ -79,23 +79,32 @@ func (p *Packer) pack(namespace string, entries []Entry, before *Parts) ([]byte,
 		return nil, nil, err
 	}
 	parts.listed = listed
-	all := make([]part, 0, 2*len(parts.groups)+2)
-	for _, g := range parts.groups {
-		all = append(all, g.files)
-	}
-	all = append(all, parts.head)
-	for _, g := range parts.groups {
-		all = append(all, g.lines)
-	}
-	all = append(all, parts.tail)
 	archive := make([]byte, 0, size+len(parts.head.data)+len(parts.tail.data))
-	for _, m := range all {
+	for m := range parts.all {
 		if crc32.ChecksumIEEE(m.data) != m.sum {
 			return nil, nil, errors.New("a part of it changed in memory since it was packed; this machine's memory may be faulty")
 		}
 		archive = append(archive, m.data...)
 	}
 	return archive, parts, nil
+}
+
+// all yields the parts in their order in the archive.
+func (p *Parts) all(yield func(*part) bool) {
+	for _, g := range p.groups {
+		if !yield(&g.files) {
+			return
+		}
+	}
+	if !yield(&p.head) {
+		return
+	}
+	for _, g := range p.groups {
+		if !yield(&g.lines) {
+			return
+		}
+	}
+	yield(&p.tail)
 }
 
 // ends makes what stands before and after the kustomization's list: its header
