@@ -20,8 +20,9 @@ import (
 func members(t testing.TB, n int, change func(i int) string) []byte {
 	t.Helper()
 	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
 	for i := range n {
-		w := gzip.NewWriter(&out)
+		w.Reset(&out)
 		for j := range 60 {
 			fmt.Fprintf(w, "%d%s:%d\n", i, change(i), j*j*7919+i*104729)
 		}

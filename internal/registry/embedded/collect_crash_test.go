@@ -112,11 +112,10 @@ func TestCollectSurvivesACrashAtEveryOperation(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		if on && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
-			for _, percent := range []int{0, 50, 100} {
-				clone := memory.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(uint64(len(clones)), 3))})
-				removeAsIn(t, memory, clone)
-				clones = append(clones, clone)
-			}
+			percent := []int{0, 100, 50}[len(clones)%3]
+			clone := memory.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(uint64(len(clones)), 3))})
+			removeAsIn(t, memory, clone)
+			clones = append(clones, clone)
 		}
 		return nil
 	}))
@@ -174,8 +173,8 @@ func TestCollectSurvivesACrashAtEveryOperation(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if len(clones) < 3*30 {
-		t.Fatalf("only %d operations were seen", len(clones)/3)
+	if len(clones) < 30 {
+		t.Fatalf("only %d operations were seen", len(clones))
 	}
 	t.Logf("%d crashes", len(clones))
 	for i, clone := range clones {

@@ -1,10 +1,12 @@
 package embedded
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,11 +17,20 @@ import (
 // random returns so many bytes that cannot be compressed, the same for a seed.
 func random(seed, n int) string {
 	r := rand.New(rand.NewPCG(uint64(seed), 9))
-	data := make([]byte, n)
-	for i := range data {
-		data[i] = byte(r.Uint32())
+	data := make([]byte, 0, n+8)
+	for len(data) < n {
+		data = binary.LittleEndian.AppendUint64(data, r.Uint64())
 	}
-	return string(data)
+	return string(data[:n])
+}
+
+// chunked returns bytes that are stored in chunks.
+func chunked(seed int) string {
+	var data strings.Builder
+	for i := range 20 {
+		data.WriteString(gzipHeader + random(1000*seed+i, 1000))
+	}
+	return data.String()
 }
 
 // folderBytes is the size of all files in a folder.
@@ -45,9 +56,9 @@ func folderBytes(t *testing.T, folder string) (size int64) {
 // had more than what is kept.
 func TestCollectGivesSpaceBack(t *testing.T) {
 	t.Parallel()
-	const total, kept = 100, 10
+	const total, kept = 60, 6
 	artifact := func(n int) registry.Artifact {
-		return registrytest.Artifact(t, nil, random(n, 100<<10), random(total+n, 40<<10), string(members(t, 20, func(i int) string { return fmt.Sprint(n, i) })))
+		return registrytest.Artifact(t, nil, random(n, 100<<10), random(total+n, 40<<10), chunked(n))
 	}
 	fill := func(folder string, number int) *Store {
 		s, err := Open(Options{Folder: folder, memTableBytes: 256 << 10, Durability: DurabilityNone})
