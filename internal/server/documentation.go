@@ -94,7 +94,7 @@ func view(description *huma.OpenAPI) documentedAPI {
 			}
 		}
 	}
-	for _, name := range []string{tagResources, tagNamespaces, tagHistory, tagHealth} {
+	for _, name := range []string{tagResources, tagNamespaces, tagHistory, tagRetention, tagHealth} {
 		page.Groups = append(page.Groups, documentedGroup{name, groups[name]})
 	}
 	schemas := description.Components.Schemas.Map()

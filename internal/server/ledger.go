@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"gitops-squared.io/gsq/internal/artifact"
 	"gitops-squared.io/gsq/internal/intent"
 	"gitops-squared.io/gsq/internal/ledger"
 )
@@ -23,4 +24,8 @@ type Ledger interface {
 	Version(ctx context.Context, namespace, name string, version intent.Version) (ledger.Stored, error)
 	Versions(ctx context.Context, namespace, name string, from ledger.Place, limit int) (ledger.HistoryPage, error)
 	Namespaces() ([]ledger.Namespace, error)
+	Retention(namespace string) (ledger.Retention, error)
+	SetRetention(ctx context.Context, namespace string, r artifact.Retention, by ledger.Author) error
+	Collect(ctx context.Context, namespace string, dryRun bool) (ledger.Collection, error)
+	Collection(namespace string, dryRun bool) (ledger.Collection, error)
 }

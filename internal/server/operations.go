@@ -81,6 +81,7 @@ func (s *Server) addOperations(a huma.API) {
 	huma.Register(a, o(http.MethodGet, "/api/v1/namespaces", "list-namespaces", "List the namespaces", http.StatusOK, nil), s.namespaces)
 
 	s.addHistory(a)
+	s.addRetention(a)
 
 	o = s.operation(a, tagHealth)
 	huma.Register(a, o(http.MethodGet, "/healthz", "healthz", "Say that the process answers", http.StatusOK, nil), s.health)
