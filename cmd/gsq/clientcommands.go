@@ -9,6 +9,8 @@ func clientCommands(p process) []*cobra.Command {
 		newGetCommand(p),
 		newDeleteCommand(p),
 		newDiffCommand(p),
+		newHistoryCommand(p),
+		newRevisionsCommand(p),
 		newNamespacesCommand(p),
 		newFluxCommand(p),
 		newVersionCommand(p),

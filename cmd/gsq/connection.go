@@ -14,9 +14,11 @@ import (
 type connection struct {
 	server  string
 	timeout time.Duration
+	process process
 }
 
 func (r *connection) addFlags(cmd *cobra.Command, p process) {
+	r.process = p
 	cmd.Flags().StringVar(&r.server, "server", p.setting("GSQ_SERVER", client.DefaultServer),
 		"URL of the server (env GSQ_SERVER)")
 	cmd.Flags().DurationVar(&r.timeout, "timeout", client.DefaultTimeout,
@@ -28,7 +30,11 @@ func (r *connection) connect() (*client.Client, error) {
 	if r.timeout <= 0 {
 		return nil, usagef("--timeout must be more than 0, not %s", r.timeout)
 	}
-	c, err := client.New(client.Options{Server: r.server, Timeout: r.timeout, UserAgent: "gsq/" + strings.Trim(readBuild().Version, "()")})
+	actor, err := r.process.actor()
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.New(client.Options{Server: r.server, Timeout: r.timeout, Actor: actor, UserAgent: "gsq/" + strings.Trim(readBuild().Version, "()")})
 	if err != nil {
 		return nil, usagef("%w; --server or GSQ_SERVER name the server", err)
 	}

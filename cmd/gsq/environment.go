@@ -10,7 +10,7 @@ import (
 // the server: those of the client, and those of this repository's tests and
 // tools.
 func otherVariables() []string {
-	return []string{"GSQ_CONFIG", "GSQ_SERVER", "GSQ_NAMESPACE", "GSQ_TOKEN", "GSQ_BINARY", "GSQ_TOOLS_CACHE"}
+	return []string{"GSQ_CONFIG", "GSQ_SERVER", "GSQ_NAMESPACE", "GSQ_ACTOR", "GSQ_TOKEN", "GSQ_BINARY", "GSQ_TOOLS_CACHE"}
 }
 
 // unknownVariables finds variables that look like settings and are none: a

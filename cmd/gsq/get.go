@@ -21,6 +21,7 @@ type getOptions struct {
 	output     format
 	filter     client.ListOptions
 	all        bool // namespaces
+	version    string
 }
 
 func newGetCommand(p process) *cobra.Command {
@@ -28,7 +29,10 @@ func newGetCommand(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get [NAME]",
 		Short: "Show resources",
-		Long: `Show one resource, or those of a namespace, as they are declared now.
+		Long: `Show one resource, or those of a namespace, as they are declared now, or with
+--at as they were: at a revision (r12), at a time of day (14:00 means the last
+14:00 here), or at any time (2026-05-04T14:00, or with a zone). --version shows
+one version of a resource; "gsq history" lists them.
 
 The output yaml is PlatformResource manifests, which can be applied again; json
 is what the API answers, which can be applied, too; name is the bare names.`,
@@ -36,7 +40,9 @@ is what the API answers, which can be applied, too; name is the bare names.`,
   gsq get web -o yaml
   gsq get -n staging -o wide
   gsq get --all-namespaces --type database --region eu-west-1
-  gsq get --name-prefix w -o name`,
+  gsq get --name-prefix w -o name
+  gsq get --at r2
+  gsq get web --version $(gsq history web -o name --limit 1) -o yaml`,
 		Args:              usageArgs(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: completeNames(&o.connection, &o.scope, false),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -53,6 +59,8 @@ is what the API answers, which can be applied, too; name is the bare names.`,
 	cmd.Flags().StringVar(&o.filter.Type, "type", "", "only those of this type")
 	cmd.Flags().StringVar(&o.filter.Region, "region", "", "only those in this region")
 	cmd.Flags().StringVar(&o.filter.NamePrefix, "name-prefix", "", "only those whose names begin so")
+	cmd.Flags().StringVar(&o.filter.At, "at", "", "as it was then: r12, 14:00, or 2026-05-04T14:00:00Z")
+	cmd.Flags().StringVar(&o.version, "version", "", "this version of the resource")
 	completeFlag(cmd, "namespace", completeNamespaces(&o.connection))
 	return cmd
 }
@@ -61,17 +69,23 @@ func runGet(ctx context.Context, p process, o getOptions, args []string) error {
 	if o.all && o.scope.explicit {
 		return usagef("--all-namespaces and --namespace exclude each other")
 	}
-	if len(args) == 1 && (o.all || o.filter != client.ListOptions{}) {
+	if len(args) == 1 && (o.all || o.filter != client.ListOptions{At: o.filter.At}) {
 		return usagef("a name goes with neither --all-namespaces nor filters")
+	}
+	if err := o.completeTime(len(args) == 1); err != nil {
+		return err
 	}
 	c, err := o.connection.connect()
 	if err != nil {
 		return err
 	}
+	if o.version != "" {
+		return getVersion(ctx, p, c, o, args[0])
+	}
 	if len(args) == 1 {
-		resource, err := c.Get(ctx, o.scope.namespace, args[0])
+		resource, err := getOne(ctx, c, o, args[0])
 		if err != nil {
-			return advise(err)
+			return err
 		}
 		if o.output.value == "json" {
 			return writeJSON(p.Out, resource)
@@ -80,7 +94,7 @@ func runGet(ctx context.Context, p process, o getOptions, args []string) error {
 	}
 	list, err := listResources(ctx, c, o)
 	if err != nil {
-		return advise(err)
+		return o.advise(err)
 	}
 	if o.output.value == "json" {
 		return writeJSON(p.Out, list)
@@ -114,6 +128,9 @@ func listResources(ctx context.Context, c *client.Client, o getOptions) (listing
 			continue
 		}
 		list, err := c.List(ctx, namespace.Name, o.filter)
+		if client.IsCode(err, api.CodeNotFound) {
+			continue // it did not exist then
+		}
 		if err != nil {
 			return listing{}, fmt.Errorf("namespace %s: %w", namespace.Name, err)
 		}

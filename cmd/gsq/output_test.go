@@ -44,32 +44,39 @@ func TestDiffer(t *testing.T) {
 			After:  &api.Spec{Type: "vm", Size: "large", Replicas: 2}},
 	}}
 	var plain bytes.Buffer
-	d := differ{w: &plain}
+	d := differ{p: process{Out: &plain}, output: "text"}
 	d.namespace(answer)
 	want := `+ prod/a would be created
-+   type: vm
-+   size: small
 +   replicas: 1
++   size: small
++   type: vm
 - prod/b would be deleted
--   type: vm
--   size: small
 -   region: "\x1b"
 -   replicas: 1
-~ prod/d would be updated
 -   size: small
-+   size: large
+-   type: vm
+~ prod/d would be updated
 -   region: eu
 -   replicas: 1
 +   replicas: 2
+-   size: small
++   size: large
 `
 	if plain.String() != want || d.differences != 3 || d.err != nil {
 		t.Errorf("%d differences, error %v:\n%s", d.differences, d.err, plain.String())
 	}
 
 	var coloured bytes.Buffer
-	d = differ{w: &coloured, colours: true}
+	d = differ{p: process{Out: &coloured}, output: "text", colours: true}
 	d.namespace(&api.ApplyResponse{Namespace: "n", Changes: []api.Change{{Name: "a", Operation: api.Created, After: &api.Spec{Type: "vm"}}}})
-	if got := coloured.String(); got != "\x1b[32m+ n/a would be created\x1b[0m\n\x1b[32m+   type: vm\x1b[0m\n" {
+	if got := coloured.String(); got != "\x1b[32m+ n/a would be created\x1b[0m\n\x1b[32m+   size: \x1b[0m\n\x1b[32m+   type: vm\x1b[0m\n" {
+		t.Errorf("got %q", got)
+	}
+
+	var unified bytes.Buffer
+	d = differ{p: process{Out: &unified}, output: "unified", colours: true}
+	d.text("--- a\n+++ b\n@@ -1,1 +1,1 @@\n-x\n+y\n z\n")
+	if got := unified.String(); got != "--- a\n+++ b\n\x1b[36m@@ -1,1 +1,1 @@\x1b[0m\n\x1b[31m-x\x1b[0m\n\x1b[32m+y\x1b[0m\n z\n" {
 		t.Errorf("got %q", got)
 	}
 }
