@@ -27,6 +27,28 @@ func (s *session) aged(ctx context.Context, name string) (*old, error) {
 	return o, p.fill(ctx, o.namespace, 0, o.set)
 }
 
+// oldOne returns the server whose namespace gets the most revisions. It has few
+// of them when it is asked for the first time.
+func (s *session) oldOne(ctx context.Context) (*old, error) {
+	if s.old == nil {
+		o, err := s.aged(ctx, "old")
+		if err != nil {
+			return nil, err
+		}
+		s.old = o
+	}
+	return s.old, nil
+}
+
+// oldest returns it with all of its revisions.
+func (s *session) oldest(ctx context.Context) (*old, error) {
+	o, err := s.oldOne(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return o, o.ageTo(ctx, s.sizes.oldSteps[len(s.sizes.oldSteps)-1])
+}
+
 // ageTo updates resources one after the other until the namespace has that
 // many revisions.
 func (o *old) ageTo(ctx context.Context, revisions int) error {
@@ -74,7 +96,7 @@ func (s *session) measureRevisions(ctx context.Context, m setting) ([]report.Row
 	if err := young.ageTo(ctx, few); err != nil {
 		return nil, err
 	}
-	o, err := s.aged(ctx, "old")
+	o, err := s.oldOne(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ type session struct {
 	places []*place          // all that are open
 	shared map[string]*place // by durability: the one for rows that need nothing special
 	grown  *grown            // nil until it is needed
+	old    *old              // likewise
 	plots  []report.Plot
 }
 
@@ -53,6 +54,10 @@ func measures() []measure {
 		{id: "memory", run: (*session).measureMemory},
 		{id: "restart", run: (*session).measureRestart},
 		{id: "revisions", run: (*session).measureRevisions},
+		{id: "history", run: (*session).measureHistory},
+		{id: "travel", run: (*session).measureTravel},
+		{id: "fsck", run: (*session).measureFsck},
+		{id: "backup", run: (*session).measureBackup},
 		{id: "get", embedded: true, run: (*session).measureGet},
 		{id: "list", embedded: true, run: (*session).measureList},
 	}

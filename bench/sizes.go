@@ -20,6 +20,9 @@ type sizes struct {
 	oldFew      int   // revisions
 	oldSteps    []int // revisions, before what is measured; the last counts
 	oldGrown    int   // creates of a round in that namespace
+	historyPage int   // versions on a page of a history
+	travels     int   // reads of a past moment in a round
+	copied      int   // revisions of the namespace that is backed up
 	latest      int   // reads of a catalog's latest in a round
 
 	gets, lists int // reads of a round
@@ -33,19 +36,19 @@ func chosen(name string, fast bool) (sizes, bool) {
 		"full": {
 			rounds: 7, points: 3, creates: 900, full: 1000, updates: 1000, writes: 300, settled: 100,
 			namespaces: 10, few: 100, steps: []int{1000, 2500, 5000, 7500, 9500}, grown: 500,
-			revisionSet: 10, oldFew: 100, oldSteps: []int{2500, 5000, 10000, 15000, 20000}, oldGrown: 500, latest: 5000,
+			revisionSet: 10, oldFew: 100, oldSteps: []int{2500, 5000, 10000, 15000, 20000}, oldGrown: 500, latest: 5000, historyPage: 50, travels: 20, copied: 60,
 			gets: 20000, lists: 500, settle: 5,
 		},
 		"quick": {
 			rounds: 5, points: 1, creates: 900, full: 1000, updates: 1000, writes: 100, settled: 100,
 			namespaces: 10, few: 100, steps: []int{9500}, grown: 500,
-			revisionSet: 10, oldFew: 100, oldSteps: []int{2000}, oldGrown: 500, latest: 3000,
+			revisionSet: 10, oldFew: 100, oldSteps: []int{2000}, oldGrown: 500, latest: 3000, historyPage: 20, travels: 10, copied: 30,
 			gets: 5000, lists: 100, settle: 3,
 		},
 		"smoke": {
 			rounds: 1, points: 1, creates: 8, full: 20, updates: 8, writes: 3, settled: 5,
 			namespaces: 2, few: 4, steps: []int{8, 16}, grown: 4,
-			revisionSet: 2, oldFew: 3, oldSteps: []int{5, 10}, oldGrown: 4, latest: 5,
+			revisionSet: 2, oldFew: 3, oldSteps: []int{5, 10}, oldGrown: 4, latest: 5, historyPage: 2, travels: 2, copied: 8,
 			gets: 8, lists: 4, settle: 0,
 		},
 	}[name]
@@ -57,7 +60,9 @@ func chosen(name string, fast bool) (sizes, bool) {
 	s.creates, s.updates, s.writes = 200, 200, 30
 	s.steps, s.grown = []int{400, 900, 1800}, 200
 	s.oldSteps, s.oldGrown, s.latest = []int{250, 500, 1000}, 100, 1000
+	s.historyPage = 20
 	if name == "quick" {
+		s.historyPage = 10
 		s.rounds, s.creates, s.updates, s.writes = 2, 150, 150, 15
 		s.steps, s.grown, s.oldSteps = []int{900}, 100, []int{300}
 	}
@@ -68,4 +73,5 @@ func chosen(name string, fast bool) (sizes, bool) {
 const (
 	pushers = 16 // of raw pushes
 	callers = 32 // of the product
+	copiers = 4  // of oras, each a process
 )

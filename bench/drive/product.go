@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"gitops-squared.io/gsq/api"
 )
@@ -98,6 +100,44 @@ func (p Product) Revision(ctx context.Context, namespace string) (int64, error) 
 		return 0, err
 	}
 	return list.Revision.Number, nil
+}
+
+// Versions reads a page of a resource's history, and returns how many entries
+// it has, and what asks for the next page (empty at the end).
+func (p Product) Versions(ctx context.Context, namespace, name string, limit int, next string) (int, string, error) {
+	at := fmt.Sprintf("%s/%s/versions?limit=%d", p.resources(namespace), name, limit)
+	if next != "" {
+		at += "&continue=" + url.QueryEscape(next)
+	}
+	a, err := p.Send(ctx, Request{Method: http.MethodGet, URL: at}, http.StatusOK)
+	if err != nil {
+		return 0, "", err
+	}
+	var list api.VersionList
+	if err := json.Unmarshal(a.Body, &list); err != nil {
+		return 0, "", err
+	}
+	return len(list.Versions), list.Continue, nil
+}
+
+// ListAt lists a namespace as it was at a moment or revision.
+func (p Product) ListAt(ctx context.Context, namespace, at string) (api.ResourceList, error) {
+	a, err := p.Send(ctx, Request{Method: http.MethodGet, URL: p.resources(namespace) + "?at=" + url.QueryEscape(at)}, http.StatusOK)
+	var list api.ResourceList
+	if err == nil {
+		err = json.Unmarshal(a.Body, &list)
+	}
+	return list, err
+}
+
+// RevisionTime is the time of a revision.
+func (p Product) RevisionTime(ctx context.Context, namespace string, number int64) (time.Time, error) {
+	a, err := p.Send(ctx, Request{Method: http.MethodGet, URL: fmt.Sprintf("%s/api/v1/namespaces/%s/revisions/r%d", p.URL, namespace, number)}, http.StatusOK)
+	var c api.Commit
+	if err == nil {
+		err = json.Unmarshal(a.Body, &c)
+	}
+	return c.Time, err
 }
 
 // Ready returns nil if the server can serve.

@@ -48,6 +48,8 @@ const (
 	PerSecond    Unit = "/s"
 	Milliseconds Unit = "ms"
 	Megabytes    Unit = "MB" // of a million bytes
+
+	MegabytesPerSecond Unit = "MB/s"
 )
 
 // Text is a value with three digits or more, and its unit.
