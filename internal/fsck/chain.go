@@ -135,6 +135,9 @@ func (c *chain) doubtTag(missing, moved Code, f Finding, repo string, found, wan
 
 // visit checks the next older revision.
 func (c *chain) visit(ctx context.Context, it *item) error {
+	if it.number <= c.head.checkpoint {
+		return nil // a record that was read since says that it is thinned
+	}
 	it, err := c.settle(ctx, it)
 	if err != nil {
 		return err

@@ -17,6 +17,9 @@ func (c *chain) checkpointOf(rev *revision) []Finding {
 	ref := rev.Record.Checkpoint
 	if ref != nil && !slices.Contains(c.observed, *ref) {
 		c.observed = append(c.observed, *ref)
+		if c.checkpoint == nil || ref.Number > c.checkpoint.Number {
+			c.checkpoint, c.head.checkpoint = ref, ref.Number
+		}
 	}
 	if c.child == nil || same(c.child.Record.Checkpoint, ref) {
 		return nil

@@ -280,22 +280,6 @@ func (c *chain) climb(ctx context.Context, l candidate, finding *Finding) error 
 		finding.Code, finding.Revision = LatestBehind, c.head.number
 		finding.Detail = fmt.Sprintf("latest names %s, revision %d; revision %d, %s, was committed after it.", l.digest, below, c.head.number, c.head.digest)
 	}
-	if c.head.time != "" {
-		return nil
-	}
-	// It cannot be read; those before it know the checkpoint.
-	for n := c.head.number - 1; n > max(0, c.head.number-4); n-- {
-		earlier, err := c.light(ctx, artifact.RevisionTag(n))
-		if err != nil {
-			return err
-		}
-		if earlier.rev != nil {
-			if c.checkpoint = earlier.rev.Record.Checkpoint; c.checkpoint != nil {
-				c.head.checkpoint = c.checkpoint.Number
-			}
-			break
-		}
-	}
 	return nil
 }
 
