@@ -64,8 +64,8 @@ func (l *Ledger) madeBy(ctx context.Context, ref intent.Ref, version intent.Vers
 	switch {
 	case change != nil && change.After != nil && change.After.Version == version.String():
 		return historyEntry(ref, *change, c.Revision), nil
-	case change != nil && change.Before != nil && change.Before.Version == version.String() && number == 1:
-		return HistoryEntry{}, fail(CodeNotFound, nil, "version %s of %s is older than the take-over of this registry; any OCI client can read it from %s", version, ref.Name, l.layout.Resource(ref))
+	case number == 1 && change != nil && Operation(change.Operation) == TakenOver:
+		return HistoryEntry{}, fail(CodeNotFound, nil, "%s has no version %s in namespace %s since the registry was taken over; older ones can be read with any OCI client from %s", ref.Name, version, ref.Namespace, l.layout.Resource(ref))
 	}
 	return HistoryEntry{}, unknown
 }
