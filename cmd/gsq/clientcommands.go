@@ -12,6 +12,8 @@ func clientCommands(p process) []*cobra.Command {
 		newHistoryCommand(p),
 		newRevisionsCommand(p),
 		newNamespacesCommand(p),
+		newRetentionCommand(p),
+		newGCCommand(p),
 		newFluxCommand(p),
 		newVersionCommand(p),
 		newCompletionCommand(p),

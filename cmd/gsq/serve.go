@@ -85,6 +85,10 @@ func runServe(ctx context.Context, p process, config *settings, log *slog.Logger
 		return err
 	}
 	defer stopDebug()
+	retention, every, err := config.retention()
+	if err != nil {
+		return err
+	}
 	back, err := openBackend(config, log)
 	if err != nil {
 		return err
@@ -93,6 +97,7 @@ func runServe(ctx context.Context, p process, config *settings, log *slog.Logger
 	writes, requests := metrics.NewLedger(), metrics.NewRegistry()
 	book, err := ledger.New(ledger.Options{
 		Registry: requests.Wrap(back.registry), Observer: writes, Prefix: prefix, Schema: schema, Exclusive: back.exclusive, Fresh: back.fresh, Log: log,
+		Retention: retention, CollectEvery: every,
 	})
 	if err != nil {
 		return errors.Join(err, back.close())

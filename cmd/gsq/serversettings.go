@@ -11,7 +11,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"gitops-squared.io/gsq/internal/artifact"
 	"gitops-squared.io/gsq/internal/registry/embedded"
 	"gitops-squared.io/gsq/internal/registry/remote"
 )
@@ -27,6 +29,11 @@ const (
 	settingLogFormat   = "log-format"
 	settingLogLevel    = "log-level"
 	settingDebugListen = "debug-listen"
+
+	settingRetentionRevisions  = "retention-revisions"
+	settingRetentionFor        = "retention-for"
+	settingRetentionTombstones = "retention-tombstones"
+	settingGCInterval          = "gc-interval"
 )
 
 // serverSettings are all of them, as configuration files have them.
@@ -50,6 +57,14 @@ func serverSettings(data string) []*setting {
 			usage: "debug, info, warn or error"},
 		{name: settingDebugListen, check: checkDebugListen,
 			usage: "address to serve Go's profiles on, host:port; empty means nowhere"},
+		{name: settingRetentionRevisions, value: "0", check: checkCount,
+			usage: "how many of the newest revisions a namespace keeps that has no policy of its own; 0 keeps everything"},
+		{name: settingRetentionFor, value: "0", check: checkPeriod,
+			usage: "for how long such a namespace keeps what was in force, as 30d"},
+		{name: settingRetentionTombstones, value: "0", check: checkPeriod,
+			usage: "for how long such a namespace keeps the last versions of deleted resources"},
+		{name: settingGCInterval, value: "6h", check: checkPeriod,
+			usage: "pause between two collections of what is not kept; 0 means that none run by themselves"},
 	}
 }
 
@@ -117,6 +132,29 @@ func (c *settings) certificates(a remote.Address) ([]byte, error) {
 	return pem, nil
 }
 
+// retention reads what namespaces keep that have no policy of their own, and
+// the pause between two collections.
+func (c *settings) retention() (artifact.Retention, time.Duration, error) {
+	number := func(name string) int64 {
+		n, _ := strconv.ParseInt(c.get(name).value, 10, 64) // resolve has checked it
+		return n
+	}
+	length := func(name string) int64 {
+		p, _ := parsePeriod(c.get(name).value)
+		return p.seconds
+	}
+	r := artifact.Retention{
+		Revisions: number(settingRetentionRevisions), Seconds: length(settingRetentionFor), TombstonesSeconds: length(settingRetentionTombstones),
+	}
+	if r.Revisions == 0 && r != (artifact.Retention{}) {
+		return r, 0, usagef("%s: times count only together with --%s, which is 0 and keeps everything", c.get(settingRetentionRevisions).origin(c.file), settingRetentionRevisions)
+	}
+	if err := r.Check(); err != nil {
+		return r, 0, usagef("%s: %w", c.get(settingRetentionRevisions).origin(c.file), err)
+	}
+	return r, time.Duration(length(settingGCInterval)) * time.Second, nil
+}
+
 // durability reads --durability. An external registry decides that itself.
 func (c *settings) durability(external bool) (embedded.Durability, error) {
 	s := c.get(settingDurability)
@@ -143,6 +181,18 @@ func oneOf(allowed ...string) func(string) error {
 		}
 		return fmt.Errorf("must be one of %s, not %q", strings.Join(allowed, ", "), value)
 	}
+}
+
+func checkCount(text string) error {
+	if n, err := strconv.ParseInt(text, 10, 64); err != nil || n < 0 || strconv.FormatInt(n, 10) != text {
+		return fmt.Errorf("%q is not a number from 0 on", text)
+	}
+	return nil
+}
+
+func checkPeriod(text string) error {
+	_, err := parsePeriod(text)
+	return err
 }
 
 func checkListen(address string) error {

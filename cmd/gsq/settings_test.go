@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -43,6 +44,10 @@ func valuesOf(name string) (flag, variable, contract, file string) {
 		return "none", "none", "", "none"
 	case settingLogLevel:
 		return "debug", "warn", "", "error"
+	case settingRetentionRevisions:
+		return "2", "3", "", "4"
+	case settingRetentionFor, settingRetentionTombstones, settingGCInterval:
+		return "1d", "2h", "", "3m"
 	}
 	return "flag", "variable", "contract", "file"
 }
@@ -282,4 +287,39 @@ func FuzzConfigFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestRetentionSettings(t *testing.T) {
+	t.Parallel()
+	c, _, err := resolved(t, []string{"GSQ_RETENTION_REVISIONS=50", "GSQ_RETENTION_FOR=2d"}, []string{"--retention-tombstones=1w", "--gc-interval=90m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, every, err := c.retention()
+	if err != nil || r.Revisions != 50 || r.Seconds != 2*86400 || r.TombstonesSeconds != 7*86400 || every != 90*time.Minute {
+		t.Errorf("%+v every %v, error %v", r, every, err)
+	}
+	c, _, err = resolved(t, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, every, err := c.retention(); err != nil || r.Revisions != 0 || every != 6*time.Hour {
+		t.Errorf("by default: %+v every %v, error %v", r, every, err)
+	}
+	for _, args := range [][]string{
+		{"--retention-for=2d"}, {"--retention-revisions=1"}, {"--retention-revisions=1000001"},
+	} {
+		c, _, err := resolved(t, nil, args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, _, err := c.retention(); err == nil {
+			t.Errorf("%q is %+v", args, r)
+		}
+	}
+	for _, args := range [][]string{{"--retention-revisions=-1"}, {"--retention-revisions=a"}, {"--gc-interval=6"}, {"--retention-for=200y"}} {
+		if _, _, err := resolved(t, nil, args); err == nil {
+			t.Errorf("%q is accepted", args)
+		}
+	}
 }

@@ -122,6 +122,9 @@ func TestAlertsFire(t *testing.T) {
 			{`gsq_write_duration_seconds_bucket{le=~"0.*|1.0|1"}`, growing(90)},
 		},
 		"GsqLatestPutBack": {{`gsq_ledger_repairs_total{kind="put-forward"}`, growing(.1)}},
+		"GsqCollectionsFail": {
+			{`gsq_gc_runs_total{outcome="unsupported"}`, growing(.001)}, {`gsq_gc_runs_total{outcome="ok"}`, constant(3)},
+		},
 		"GsqRestarts": {{`process_start_time_seconds`, func(after time.Duration) float64 {
 			return math.Floor(after.Minutes() / 10)
 		}}},

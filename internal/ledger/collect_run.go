@@ -92,6 +92,9 @@ func (r *collection) collect(ctx context.Context) error {
 		upTo = r.thinned()
 	}
 	r.note(func(c *Collection) { c.Thinned = upTo })
+	if upTo == 0 {
+		return nil // every revision is kept, and all that they have
+	}
 	m, err := r.mark(ctx, upTo)
 	if err != nil {
 		return err
