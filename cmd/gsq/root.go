@@ -51,7 +51,7 @@ versioned OCI artifacts which Flux pulls, and the client that talks to it.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &exit{code: exitUsage, cause: fmt.Errorf("%w; %q tells more", err, cmd.CommandPath()+" --help")}
 	})
-	root.AddCommand(newServeCommand(p), newInitCommand(p))
+	root.AddCommand(newServeCommand(p), newInitCommand(p), newBackupCommand(p), newRestoreCommand(p))
 	root.AddCommand(clientCommands(p)...)
 	return root
 }

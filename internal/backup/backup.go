@@ -96,6 +96,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	if err := o.Target.finish(ctx, p, c.names(p), d); err != nil {
 		return report, err
 	}
+	report.Finished = true
 	if len(report.Faults) > 0 {
 		return report, fmt.Errorf("%w: %d things are not in the copy", ErrDamaged, len(report.Faults))
 	}
@@ -111,6 +112,7 @@ type Report struct {
 	Removed   int64 // versions that the records name and retention has removed
 	Took      time.Duration
 	Faults    []Fault
+	Finished  bool // the copy can be restored, but for what Faults names
 }
 
 // Cut is where a chain was cut.

@@ -121,7 +121,7 @@ const (
 // head finds the last committed revision by the rules of a ledger's start. It
 // returns false if the chain does not exist.
 func (c chain) head(ctx context.Context) (revision, bool, error) {
-	c.r.kept = nil // it knows only what was
+	c.r.live = true // an earlier copy knows only what was
 	for pause := 0; ; pause++ {
 		m, err := c.r.tagged(ctx, c.repo, artifact.Latest)
 		if errors.Is(err, registry.ErrNotFound) {

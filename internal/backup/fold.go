@@ -16,19 +16,27 @@ import (
 // resources' repositories hold.
 type fold struct {
 	namespace string
-	retained  bool // retention may have removed versions that are not live
 	resources map[string]*resource
 	before    []earlier
 	broken    bool // a record is missing
 
-	next int64 // the revision that was added last
+	next   int64 // the revision that was added last
+	oldest int64 // of those that have their layer
 }
 
 // resource is what the records say of one.
 type resource struct {
 	latest   artifact.VersionRef
 	live     bool
-	versions map[string]digest.Digest
+	changed  int64 // the oldest revision that was added and changed it
+	versions map[string]*version
+}
+
+// version is one artifact of a resource. Retention leaves what a revision that
+// has its layer changed, or has in its catalog.
+type version struct {
+	digest digest.Digest
+	stays  bool
 }
 
 // earlier is an artifact of the proof of concept.
@@ -37,16 +45,20 @@ type earlier struct {
 	ref  artifact.VersionRef
 }
 
-func newFold(namespace string, retained bool) *fold {
-	return &fold{namespace: namespace, retained: retained, resources: map[string]*resource{}}
+func newFold(namespace string) *fold {
+	return &fold{namespace: namespace, resources: map[string]*resource{}}
 }
 
-// add takes the changes of the revision before the last that was added.
-func (f *fold) add(v revision) error {
+// add takes the changes of the revision before the last that was added. layer
+// says that it was not thinned.
+func (f *fold) add(v revision, layer bool) error {
 	if f.next != 0 && f.next != v.number()+1 {
 		f.broken = true
 	}
 	f.next = v.number()
+	if layer {
+		f.oldest = v.number()
+	}
 	for _, c := range v.Record.Changes {
 		fromOld := c.Operation == operationDrop || c.Operation == operationTakeOver
 		if fromOld && c.Before != nil && intent.IsLabel(c.Name) {
@@ -58,7 +70,7 @@ func (f *fold) add(v revision) error {
 			}
 			continue
 		}
-		if err := f.change(c, v.stamp); err != nil {
+		if err := f.change(c, v, layer); err != nil {
 			return fmt.Errorf("%s: %w", c.Name, err)
 		}
 	}
@@ -71,7 +83,7 @@ const (
 	operationTakeOver = "take-over"
 )
 
-func (f *fold) change(c artifact.RecordChange, stamp intent.Version) error {
+func (f *fold) change(c artifact.RecordChange, v revision, layer bool) error {
 	if !intent.IsLabel(c.Name) {
 		return errors.New("it is not the name of a resource")
 	}
@@ -79,22 +91,32 @@ func (f *fold) change(c artifact.RecordChange, stamp intent.Version) error {
 	if err != nil {
 		return err
 	}
-	if at >= stamp {
+	if at >= v.stamp {
 		return fmt.Errorf("version %s is not older than its revision", at)
 	}
+	tombstone, err := artifact.Tombstone(intent.Ref{Namespace: f.namespace, Name: c.Name}, at)
+	if err != nil {
+		return err
+	}
+	live := tombstone.Manifest.Digest != c.After.Digest
 	r := f.resources[c.Name]
+	// In the catalog of the oldest revision that has one: it was replaced later, or
+	// never.
+	stays := layer || live && (r == nil || r.changed > f.oldest)
 	if r == nil {
-		tombstone, err := artifact.Tombstone(intent.Ref{Namespace: f.namespace, Name: c.Name}, at)
-		if err != nil {
-			return err
-		}
-		r = &resource{latest: *c.After, live: tombstone.Manifest.Digest != c.After.Digest, versions: map[string]digest.Digest{}}
+		r = &resource{latest: *c.After, live: live, versions: map[string]*version{}}
 		f.resources[c.Name] = r
 	}
-	if known, ok := r.versions[c.After.Version]; ok && known != c.After.Digest {
-		return fmt.Errorf("version %s is two artifacts, %s and %s", at, known, c.After.Digest)
+	r.changed = v.number()
+	known := r.versions[c.After.Version]
+	if known == nil {
+		known = &version{digest: c.After.Digest}
+		r.versions[c.After.Version] = known
 	}
-	r.versions[c.After.Version] = c.After.Digest
+	if known.digest != c.After.Digest {
+		return fmt.Errorf("version %s is two artifacts, %s and %s", at, known.digest, c.After.Digest)
+	}
+	known.stays = known.stays || stays
 	return nil
 }
 
@@ -105,11 +127,10 @@ func (f *fold) plan(p *plan) error {
 		repo := artifact.Layout{}.Resource(intent.Ref{Namespace: f.namespace, Name: name})
 		for _, v := range slices.Sorted(maps.Keys(r.versions)) {
 			tags := []string{v}
-			current := v == r.latest.Version
-			if current {
+			if v == r.latest.Version {
 				tags = append(tags, artifact.Latest)
 			}
-			i := item{place: place{repo, r.versions[v]}, tag: v, optional: f.retained && !(current && r.live)}
+			i := item{place: place{repo, r.versions[v].digest}, tag: v, optional: !r.versions[v].stays}
 			if err := p.add(i, tags...); err != nil {
 				return err
 			}

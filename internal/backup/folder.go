@@ -18,8 +18,8 @@ import (
 	"gitops-squared.io/gsq/internal/registry"
 )
 
-// unfinishedFile is in a folder while a backup is written there, and afterwards
-// if it was interrupted. It is locked while it is written.
+// unfinishedFile is in a folder from a run's first change to its end, and
+// afterwards if it was interrupted.
 const unfinishedFile = "backup.unfinished"
 
 // tempSuffix ends the names of files that are not whole yet.
@@ -30,7 +30,9 @@ const tempSuffix = ".tmp"
 type folder struct {
 	root *os.Root
 
-	step func(operation, name string) error // of tests: called before each change; may be nil
+	// Of tests: called before each change, and instead of each sync; may be nil.
+	step   func(operation, name string) error
+	settle func() error
 }
 
 // read implements files. Links are refused.
@@ -139,6 +141,9 @@ func (f *folder) sync() error {
 	if err := f.change("sync", "."); err != nil {
 		return err
 	}
+	if f.settle != nil {
+		return f.settle()
+	}
 	dir, err := f.root.Open(".")
 	if err != nil {
 		return err
@@ -159,6 +164,8 @@ type Folder struct {
 	before   *Description // of the last finished run; nil if there is none
 	finished bool         // the last run
 	copied   *layouts
+	marking  sync.Once
+	marked   error
 	seed     maphash.Seed
 	stripes  [256]sync.Mutex
 }
@@ -187,20 +194,22 @@ func (f *Folder) begin(context.Context) error {
 }
 
 func (f *Folder) open() error {
+	var err error
+	if f.lock, err = lockFolder(&f.folder); err != nil {
+		return fmt.Errorf("%s: %w", f.path, err)
+	}
 	entries, err := fs.ReadDir(f.folder.root.FS(), ".")
 	if err != nil {
 		return err
 	}
-	described, unfinished := false, false
+	described, unfinished, begun := false, false, false
 	for _, e := range entries {
 		described = described || e.Name() == descriptionFile
 		unfinished = unfinished || e.Name() == unfinishedFile
+		begun = begun || e.Name() == unfinishedFile+tempSuffix
 	}
-	if len(entries) > 0 && !described && !unfinished {
+	if len(entries) > 0 && !described && !unfinished && !begun {
 		return fmt.Errorf("%w: %s is not empty and no backup; choose another folder", ErrOther, f.path)
-	}
-	if f.lock, err = lockFolder(&f.folder); err != nil {
-		return fmt.Errorf("%s: %w", f.path, err)
 	}
 	if described {
 		data, err := f.folder.read(descriptionFile, maxDescriptionBytes)
@@ -219,12 +228,9 @@ func (f *Folder) open() error {
 	return nil
 }
 
-// lockFolder makes or opens the mark of an unfinished backup, and locks it.
+// lockFolder keeps a second backup out while one is written.
 func lockFolder(f *folder) (*os.File, error) {
-	if err := f.change("lock", unfinishedFile); err != nil {
-		return nil, err
-	}
-	lock, err := f.root.OpenFile(unfinishedFile, os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := f.root.Open(".")
 	if err != nil {
 		return nil, err
 	}
@@ -232,6 +238,12 @@ func lockFolder(f *folder) (*os.File, error) {
 		return nil, errors.Join(fmt.Errorf("another backup is being written there (%w)", err), lock.Close())
 	}
 	return lock, nil
+}
+
+// mark notes that the folder is changed from now on.
+func (f *Folder) mark() error {
+	f.marking.Do(func() { f.marked = f.folder.write(unfinishedFile, nil) })
+	return f.marked
 }
 
 // Close releases the folder.
@@ -293,6 +305,9 @@ func (f *Folder) put(_ context.Context, repo string, a registry.Artifact) (int64
 		if there, err := f.folder.read(name, int64(len(data))); err == nil && registry.Verify(d.Digest, there) == nil {
 			return nil
 		}
+		if err := f.mark(); err != nil {
+			return err
+		}
 		written += int64(len(data))
 		return f.folder.write(name, data)
 	}
@@ -325,6 +340,9 @@ func (f *Folder) finish(_ context.Context, _ *plan, n names, d Description) erro
 		d.Repositories[f.prefix+repo] = registry.NewBlob("", data).Digest
 		if same {
 			continue
+		}
+		if err := f.mark(); err != nil {
+			return err
 		}
 		if f.folder.size(f.prefix+repo+"/"+layoutFile) < 0 {
 			if err := f.folder.write(f.prefix+repo+"/"+layoutFile, []byte(layoutMark)); err != nil {
@@ -359,6 +377,9 @@ func (f *Folder) finish(_ context.Context, _ *plan, n names, d Description) erro
 	}
 	if err := f.folder.sync(); err != nil {
 		return err
+	}
+	if f.folder.size(unfinishedFile) < 0 {
+		return nil
 	}
 	if err := f.folder.change("remove", unfinishedFile); err != nil {
 		return err

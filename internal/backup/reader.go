@@ -21,6 +21,7 @@ type reader struct {
 	source Source
 	prefix string
 	kept   Source // may be nil; its repositories' names are without the prefix
+	live   bool   // tags are read from the source alone
 	log    *slog.Logger
 }
 
@@ -28,12 +29,12 @@ func newReader(source Source, prefix string, kept Source, log *slog.Logger) read
 	if log == nil {
 		log = slog.Default()
 	}
-	return reader{source, prefix, kept, log}
+	return reader{source: source, prefix: prefix, kept: kept, log: log}
 }
 
 // tagged returns the manifest that a tag names.
 func (r reader) tagged(ctx context.Context, repo, tag string) (registry.Manifest, error) {
-	if r.kept != nil && tag != artifact.Latest {
+	if r.kept != nil && tag != artifact.Latest && !r.live {
 		if m, err := r.kept.Manifest(ctx, repo, tag); err == nil {
 			return m, nil
 		}

@@ -61,12 +61,8 @@ func (s *survey) run(ctx context.Context) error {
 			return err
 		}
 	}
-	retained := map[string]bool{}
 	v := s.visitor(sys)
 	v.revision = func(v revision) error {
-		for _, c := range v.Record.Changes {
-			retained[c.Name] = retained[c.Name] || c.Operation == artifact.OperationRetention
-		}
 		return s.addRevision(sys, v, v.number() == found.head.number())
 	}
 	if err := sys.walk(ctx, *found.head, 0, v, s.progress); err != nil {
@@ -77,7 +73,7 @@ func (s *survey) run(ctx context.Context) error {
 	group.SetLimit(namespacesAtOnce)
 	for name, ns := range content.Namespaces {
 		group.Go(func() error {
-			err := s.namespace(within, name, ns, retained[name])
+			err := s.namespace(within, name, ns)
 			if err == nil || s.whole || within.Err() != nil {
 				return err
 			}
@@ -187,7 +183,7 @@ func (s *survey) addRevision(c chain, v revision, head bool) error {
 }
 
 // namespace surveys a catalog, and the resources that its records name.
-func (s *survey) namespace(ctx context.Context, name string, ns artifact.SystemNamespace, retained bool) error {
+func (s *survey) namespace(ctx context.Context, name string, ns artifact.SystemNamespace) error {
 	c := catalogChain(s.r, name)
 	end, err := s.cut(ctx, c, name)
 	if err != nil {
@@ -200,16 +196,16 @@ func (s *survey) namespace(ctx context.Context, name string, ns artifact.SystemN
 		return c.damaged("system says that the namespace is %s, but it has no revision", ns.State)
 	}
 	head := *end.head
-	fold := newFold(name, retained || head.Record.Checkpoint != nil)
+	fold := newFold(name)
 	v := s.visitor(c)
 	v.revision = func(v revision) error {
-		if err := fold.add(v); err != nil {
+		if err := fold.add(v, true); err != nil {
 			return c.damaged("revision %d: %v", v.number(), err)
 		}
 		return s.addRevision(c, v, v.number() == head.number())
 	}
 	v.thinned = func(v revision) error {
-		if err := fold.add(v); err != nil {
+		if err := fold.add(v, false); err != nil {
 			return c.damaged("revision %d: %v", v.number(), err)
 		}
 		if at := (place{c.repo, v.Manifest.Digest}); s.running[at] {
