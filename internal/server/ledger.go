@@ -24,6 +24,7 @@ type Ledger interface {
 	Version(ctx context.Context, namespace, name string, version intent.Version) (ledger.Stored, error)
 	Versions(ctx context.Context, namespace, name string, from ledger.Place, limit int) (ledger.HistoryPage, error)
 	Namespaces() ([]ledger.Namespace, error)
+	Repair(ctx context.Context, namespace string, tags []ledger.RepairTag) ([]ledger.RepairedTag, error)
 	Retention(namespace string) (ledger.Retention, error)
 	SetRetention(ctx context.Context, namespace string, r artifact.Retention, by ledger.Author) error
 	Collect(ctx context.Context, namespace string, dryRun bool) (ledger.Collection, error)

@@ -82,6 +82,7 @@ func (s *Server) addOperations(a huma.API) {
 
 	s.addHistory(a)
 	s.addRetention(a)
+	s.addRepair(a)
 
 	o = s.operation(a, tagHealth)
 	huma.Register(a, o(http.MethodGet, "/healthz", "healthz", "Say that the process answers", http.StatusOK, nil), s.health)

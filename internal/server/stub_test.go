@@ -19,6 +19,7 @@ type stub struct {
 	namespaces func() ([]ledger.Namespace, error)
 	stubHistory
 	stubRetention
+	stubRepair
 }
 
 var errUnsupported = errors.New("the stub does not support this")
