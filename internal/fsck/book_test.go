@@ -325,6 +325,11 @@ func (c *chainBook) thin(last int64) {
 		for _, change := range w.record.Changes {
 			needed[change.After.Digest] = true
 		}
+		for name := range w.content {
+			_, a, err := artifact.ResourceOf(w.content[name])
+			c.must(err)
+			needed[a.Manifest.Digest] = true
+		}
 	}
 	for _, w := range c.past[first-1 : last] {
 		c.store.RemoveTag(c.repo, artifact.RevisionTag(w.record.Number))

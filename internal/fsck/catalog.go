@@ -250,6 +250,9 @@ func (r *catalogReplay) undo(c *chain, rev *revision, change artifact.RecordChan
 			r.resources.verify(c, rev.number, name, what.named)
 		}
 	}
+	if what.before != (ref{}) && sound && !rev.thinned && rev.number > c.head.checkpoint+1 {
+		r.resources.keep(name, what.before) // the revision before has it, and is not thinned
+	}
 	set(r.expected, name, what.before)
 	r.settled[name], r.touched[name], r.changes[name] = true, true, true
 	return nil

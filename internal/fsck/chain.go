@@ -17,6 +17,7 @@ import (
 type chain struct {
 	*run
 	namespace  string // empty: the system catalog
+	closed     bool   // the namespace is deleted, so that nobody writes to it
 	repo       string
 	scope      string
 	configType string
@@ -124,13 +125,22 @@ func (c *chain) doubtTag(missing, moved Code, f Finding, repo string, found, wan
 	if found == "" {
 		f.Code, f.Detail = missing, fmt.Sprintf("The tag %s is not there; it should name %s, %s.", f.Tag, wanted, what)
 	} else {
-		f.Code, f.Repair = moved, nil
+		f.Code, f.Repair, f.Advice = moved, nil, ""
 		f.Detail = fmt.Sprintf("The tag %s names %s; it should name %s, %s.", f.Tag, found, wanted, what)
 	}
 	return c.doubt(f, func(ctx context.Context) (bool, error) {
 		now, err := c.named(ctx, repo, f.Tag)
 		return now != wanted, err
 	})
+}
+
+// repairable says what puts a finding right, if the ledger does that.
+func (c *chain) repairable(f *Finding, r Repair) {
+	if c.namespace == "" || c.closed {
+		f.Advice = "Put the tag back with an OCI client that may write it: the server writes neither to deleted namespaces nor the older tags of the system catalog."
+		return
+	}
+	f.Repair = &r
 }
 
 // visit checks the next older revision.
@@ -211,7 +221,8 @@ func (c *chain) settle(ctx context.Context, it *item) (*item, error) {
 		if rev, err := real.unpack(); err == nil && rev.Record.Number != it.number {
 			return real, nil // the tag is right, and what names the parent is not
 		}
-		f := Finding{Namespace: c.namespace, Repository: c.repo, Tag: tag, Revision: it.number, Repair: &Repair{Tag: tag, Digest: c.expected}}
+		f := Finding{Namespace: c.namespace, Repository: c.repo, Tag: tag, Revision: it.number}
+		c.repairable(&f, Repair{Tag: tag, Digest: c.expected})
 		return real, c.doubtTag(RevisionTagMissing, RevisionTagMoved, f, c.repo, found, c.expected, "as the history says")
 	}
 	f := c.finding(RevisionMissing, it.number, c.expected, "%s is not in the registry", what)

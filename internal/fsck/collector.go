@@ -38,7 +38,9 @@ func complete(f Finding) Finding {
 	if f.Severity == "" {
 		f.Severity = k.severity
 	}
-	f.Advice = k.advice
+	if f.Advice == "" {
+		f.Advice = k.advice
+	}
 	return f
 }
 

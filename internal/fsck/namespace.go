@@ -15,7 +15,7 @@ func (r *run) namespace(ctx context.Context, name, state string, deployed deploy
 	resources := newResources(ctx, name)
 	defer resources.wait() // its error is the check's, unless that ended with another
 	c := r.newChain(name, r.layout.Catalog(name), artifact.ScopeNamespace(name), artifact.TypeFluxConfig, artifact.TypeFluxContent, newCatalogReplay(name, resources))
-	c.deployed = deployed
+	c.deployed, c.closed = deployed, state == artifact.StateDeleted
 	if err := c.check(ctx); err != nil {
 		cancel()
 		return err

@@ -80,6 +80,12 @@ func (r *resources) see(name string, named ref, rev *revision, afterGap bool) {
 	one.named = append(one.named, mark{named.version, d})
 }
 
+// keep notes that a revision that is not thinned has a version.
+func (r *resources) keep(name string, has ref) {
+	one := r.one(name)
+	one.named = append(one.named, mark{has.version, tagged})
+}
+
 // excuse notes that a record of a resource is wrong, which was reported: what
 // follows from that is not reported again.
 func (r *resources) excuse(name string) {
@@ -233,11 +239,12 @@ func (r *resources) checkLatest(ctx context.Context, c *chain, name string, one 
 		return nil
 	}
 	f := Finding{Code: ResourceLatestWrong, Namespace: c.namespace, Repository: repo, Tag: artifact.Latest, Digest: one.newest.digest, Revision: one.at, Resource: name,
-		Repair: &Repair{Resource: name, Tag: artifact.Latest, Digest: one.newest.digest},
 		Detail: fmt.Sprintf("latest names %s; the newest commit record of %s, revision %d, gives it %s.", now, name, one.at, one.newest)}
 	if now == "" {
-		f.Code, f.Detail = ResourceLatestMissing, fmt.Sprintf("There is no latest; the newest commit record of %s, revision %d, gives it %s.", name, one.at, one.newest)
+		f.Code = ResourceLatestMissing
+		f.Detail = fmt.Sprintf("There is no latest; the newest commit record of %s, revision %d, gives it %s.", name, one.at, one.newest)
 	}
+	c.repairable(&f, Repair{Resource: name, Tag: artifact.Latest, Digest: one.newest.digest})
 	return c.suspect(suspect{finding: f, chain: c, still: func(ctx context.Context) (bool, error) {
 		now, err := c.named(ctx, repo, artifact.Latest)
 		if err != nil || now == one.newest.digest {

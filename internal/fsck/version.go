@@ -76,7 +76,7 @@ func (r *resources) version(ctx context.Context, c *chain, revision int64, name 
 		return nil, nil
 	case "":
 		f.Code, f.Detail = VersionTagMissing, fmt.Sprintf("The tag %s is not there; it should name %s, as revision %d says.", tag, want.digest, revision)
-		f.Repair = &Repair{Resource: name, Tag: tag, Digest: want.digest}
+		c.repairable(f, Repair{Resource: name, Tag: tag, Digest: want.digest})
 	default:
 		f.Code, f.Detail = VersionTagMoved, fmt.Sprintf("The tag %s names %s; it should name %s, as revision %d says.", tag, found, want.digest, revision)
 	}
