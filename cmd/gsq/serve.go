@@ -105,7 +105,7 @@ func runServe(ctx context.Context, p process, config *settings, log *slog.Logger
 	handler, err := server.New(server.Options{
 		Ledger: book, Schema: schema, Prefix: prefix, Registry: back.handler,
 		RegistryHost: back.host, RegistryInsecure: back.insecure, Version: readBuild().Version, Log: log,
-		Collectors: append(back.metrics, writes, requests),
+		Streams: config.streams(), Collectors: append(back.metrics, writes, requests),
 	})
 	if err != nil {
 		return errors.Join(err, back.close())

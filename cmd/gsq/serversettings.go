@@ -29,6 +29,7 @@ const (
 	settingLogFormat   = "log-format"
 	settingLogLevel    = "log-level"
 	settingDebugListen = "debug-listen"
+	settingStreams     = "event-streams"
 
 	settingRetentionRevisions  = "retention-revisions"
 	settingRetentionFor        = "retention-for"
@@ -55,6 +56,8 @@ func serverSettings(data string) []*setting {
 			usage: "text or json"},
 		{name: settingLogLevel, value: "info", check: oneOf("debug", "info", "warn", "error"),
 			usage: "debug, info, warn or error"},
+		{name: settingStreams, value: "1000", check: checkStreams,
+			usage: "how many event streams may be open at once"},
 		{name: settingDebugListen, check: checkDebugListen,
 			usage: "address to serve Go's profiles on, host:port; empty means nowhere"},
 		{name: settingRetentionRevisions, value: "0", check: checkCount,
@@ -155,6 +158,12 @@ func (c *settings) retention() (artifact.Retention, time.Duration, error) {
 	return r, time.Duration(length(settingGCInterval)) * time.Second, nil
 }
 
+// streams reads --event-streams.
+func (c *settings) streams() int {
+	n, _ := strconv.Atoi(c.get(settingStreams).value) // resolve has checked it
+	return n
+}
+
 // durability reads --durability. An external registry decides that itself.
 func (c *settings) durability(external bool) (embedded.Durability, error) {
 	s := c.get(settingDurability)
@@ -186,6 +195,16 @@ func oneOf(allowed ...string) func(string) error {
 func checkCount(text string) error {
 	if n, err := strconv.ParseInt(text, 10, 64); err != nil || n < 0 || strconv.FormatInt(n, 10) != text {
 		return fmt.Errorf("%q is not a number from 0 on", text)
+	}
+	return nil
+}
+
+// maxStreams is more than a process usually has file descriptors for.
+const maxStreams = 100_000
+
+func checkStreams(text string) error {
+	if n, err := strconv.Atoi(text); err != nil || n < 1 || n > maxStreams || strconv.Itoa(n) != text {
+		return fmt.Errorf("%q is not a number from 1 to %d", text, maxStreams)
 	}
 	return nil
 }

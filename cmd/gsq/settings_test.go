@@ -44,7 +44,7 @@ func valuesOf(name string) (flag, variable, contract, file string) {
 		return "none", "none", "", "none"
 	case settingLogLevel:
 		return "debug", "warn", "", "error"
-	case settingRetentionRevisions:
+	case settingStreams, settingRetentionRevisions:
 		return "2", "3", "", "4"
 	case settingRetentionFor, settingRetentionTombstones, settingGCInterval:
 		return "1d", "2h", "", "3m"

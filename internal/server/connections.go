@@ -12,12 +12,15 @@ import (
 )
 
 const (
-	// maxConnections bounds the clients that are connected at once: each costs
-	// about 20 KiB and a file descriptor.
+	// maxConnections bounds the clients that are connected at once, besides those
+	// of event streams: each costs about 20 KiB and a file descriptor.
 	maxConnections = 4096
 	// One of spareShare is not used for answers, but for probes, and so that
 	// there is always one that can be closed for a new client.
 	spareShare = 16
+	// streamShare is the part of all connections that event streams may have at
+	// most, where file descriptors are few.
+	streamShare = 4
 )
 
 // connections bounds how many clients are connected, and how many requests are
@@ -27,10 +30,12 @@ const (
 type connections struct {
 	most      int // connections
 	answering int // requests that may be answered at once
+	streams   int // event streams that may be open besides
 
 	mu      sync.Mutex
 	open    map[net.Conn]*connection
 	waiting *list.List // those whose client has to send something, the longest-waiting first
+	flowing int        // those with an event stream
 	closed  int        // for others
 }
 
@@ -40,17 +45,21 @@ type connection struct {
 	all     *connections
 	net     net.Conn
 	element *list.Element // in all.waiting; nil while a request is answered
+	flows   bool          // the answer is an event stream
 }
 
-// newConnections takes the process's limit of file descriptors into account:
-// half of them are for files.
-func newConnections() *connections {
-	most := maxConnections
+// newConnections makes room for so many event streams besides the clients of
+// requests. It takes the process's limit of file descriptors into account: half
+// of them are for files.
+func newConnections(streams int) *connections {
+	most := maxConnections + streams
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil && files.Cur/2 < uint64(most) {
 		most = int(files.Cur / 2)
 	}
-	return &connections{most: most, answering: most - most/spareShare, open: map[net.Conn]*connection{}, waiting: list.New()}
+	streams = min(streams, most/streamShare)
+	requests := most - streams
+	return &connections{most: most, answering: requests - requests/spareShare, streams: streams, open: map[net.Conn]*connection{}, waiting: list.New()}
 }
 
 type connectionKey struct{}
@@ -85,6 +94,10 @@ func (a *connections) state(n net.Conn, s http.ConnState) {
 
 func (a *connections) forget(c *connection) {
 	delete(a.open, c.net)
+	if c.flows {
+		c.flows = false
+		a.flowing--
+	}
 	if c.element != nil {
 		a.waiting.Remove(c.element)
 		c.element = nil
@@ -110,7 +123,7 @@ func (c *connection) begin(urgent bool) bool {
 	if c.element == nil {
 		return true // its client has left, or it has begun before
 	}
-	if !urgent && len(a.open)-a.waiting.Len() >= a.answering {
+	if !urgent && len(a.open)-a.waiting.Len()-a.flowing >= a.answering {
 		return false
 	}
 	a.waiting.Remove(c.element)
@@ -129,6 +142,25 @@ func (c *connection) end() {
 	if a.open[c.net] == c && c.element == nil {
 		c.element = a.waiting.PushBack(c)
 	}
+}
+
+// stream says that the request's answer is an event stream, which does not
+// count as a request that is answered. leave says that it has ended.
+func (c *connection) stream() (leave func()) {
+	if c == nil {
+		return func() {}
+	}
+	flow := func(flows bool, more int) {
+		a := c.all
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.open[c.net] == c && c.flows != flows {
+			c.flows = flows
+			a.flowing += more
+		}
+	}
+	flow(true, 1)
+	return func() { flow(false, -1) }
 }
 
 // collectors shows the connections on /metrics.

@@ -110,8 +110,8 @@ func TestRequestsAtOnceAreBounded(t *testing.T) {
 
 func TestConnectionsLeaveRoomForFiles(t *testing.T) {
 	t.Parallel()
-	c := newConnections()
-	if c.most <= 0 || c.most > maxConnections || c.answering <= 0 || c.answering >= c.most {
+	c := newConnections(100)
+	if c.most <= 0 || c.most > maxConnections+100 || c.answering <= 0 || c.streams <= 0 || c.streams > 100 || c.answering+c.streams >= c.most {
 		t.Errorf("%d connections, %d requests at once", c.most, c.answering)
 	}
 }

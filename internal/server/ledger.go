@@ -23,6 +23,7 @@ type Ledger interface {
 	Commits(ctx context.Context, namespace string, from ledger.Place, limit int) (ledger.CommitPage, error)
 	Version(ctx context.Context, namespace, name string, version intent.Version) (ledger.Stored, error)
 	Versions(ctx context.Context, namespace, name string, from ledger.Place, limit int) (ledger.HistoryPage, error)
+	Watch(namespace string) (ledger.Revision, <-chan struct{}, error)
 	Namespaces() ([]ledger.Namespace, error)
 	Repair(ctx context.Context, namespace string, tags []ledger.RepairTag) ([]ledger.RepairedTag, error)
 	Retention(namespace string) (ledger.Retention, error)

@@ -58,9 +58,13 @@ func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Timeout: 10 * time.Second, MaxRequestsInFlight: 16})
 }
 
-func (m *metrics) observe(route, method string, status int, took time.Duration) {
+// observe counts an answer. That of a stream took as long as its client liked.
+func (m *metrics) observe(route, method string, status int, took time.Duration, stream bool) {
 	method = knownMethod(method)
 	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
+	if stream {
+		return
+	}
 	m.duration.WithLabelValues(route, method).Observe(took.Seconds())
 }
 

@@ -16,6 +16,17 @@ type recorder struct {
 	http.ResponseWriter
 	status int // 0 until the header is written
 	bytes  int64
+	stream bool // it does not end by itself, so its duration says nothing
+	done   func()
+}
+
+// streaming says that an answer is a stream: it is no request in flight any
+// more.
+func streaming(w http.ResponseWriter) {
+	if rec, ok := w.(*recorder); ok && !rec.stream {
+		rec.stream = true
+		rec.done()
+	}
 }
 
 func (rec *recorder) WriteHeader(status int) {
@@ -50,16 +61,18 @@ func (s *Server) identify(next http.Handler) http.Handler {
 func (s *Server) observe(m *metrics, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		rec := &recorder{ResponseWriter: w}
+		rec := &recorder{ResponseWriter: w, done: m.inFlight.Dec}
 		m.inFlight.Inc()
 		defer func() {
-			m.inFlight.Dec()
+			if !rec.stream {
+				rec.done()
+			}
 			if rec.status == 0 {
 				rec.status = http.StatusOK // net/http answers for a handler that wrote nothing
 			}
 			took := time.Since(began)
 			route := routeOf(r.Pattern) // the mux has noted it
-			m.observe(route, r.Method, rec.status, took)
+			m.observe(route, r.Method, rec.status, took, rec.stream)
 			s.log.LogAttrs(r.Context(), levelOf(route, rec.status), "request",
 				slog.String("method", r.Method), slog.String("route", route), slog.Int("status", rec.status),
 				slog.Duration("duration", took), slog.Int64("bytes", rec.bytes), slog.String("id", w.Header().Get(requestIDHeader)))

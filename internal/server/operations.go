@@ -81,6 +81,8 @@ func (s *Server) addOperations(a huma.API) {
 	huma.Register(a, o(http.MethodGet, "/api/v1/namespaces", "list-namespaces", "List the namespaces", http.StatusOK, nil), s.namespaces)
 
 	s.addHistory(a)
+	s.addRollback(a)
+	s.addEvents(a)
 	s.addRetention(a)
 	s.addRepair(a)
 

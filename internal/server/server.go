@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +31,9 @@ type Options struct {
 	RegistryHost     string
 	RegistryInsecure bool
 
+	Streams   int           // event streams that may be open at once; default 1,000
+	Heartbeat time.Duration // pause between the comments of an event stream; default 15 s
+
 	Version    string                 // of the program
 	Collectors []prometheus.Collector // more metrics for /metrics
 	Log        *slog.Logger           // default slog.Default()
@@ -47,6 +51,8 @@ type Server struct {
 	draining         atomic.Bool
 	lists            listCache
 	connections      *connections
+	streams          *streams
+	heartbeat        time.Duration
 	bodies           *budget       // by namespace
 	uploads          *budget       // by repository
 	checking         chan struct{} // has room for each large body that may be checked now
@@ -73,6 +79,13 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Streams == 0 {
+		o.Streams = defaultStreams
+	}
+	if o.Heartbeat == 0 {
+		o.Heartbeat = defaultHeartbeat
+	}
+	connections := newConnections(o.Streams)
 	s := &Server{
 		ledger: o.Ledger, layout: artifact.Layout{Prefix: o.Prefix},
 		registryHost: o.RegistryHost, registryInsecure: o.RegistryInsecure,
@@ -83,7 +96,9 @@ func New(o Options) (*Server, error) {
 		contracts: map[string]*contract{},
 		lists:     listCache{lists: map[string]*encodedList{}},
 
-		connections: newConnections(),
+		connections: connections,
+		streams:     newStreams(connections.streams),
+		heartbeat:   o.Heartbeat,
 		bodies:      newBudget(heldBodyBytes),
 		uploads:     newBudget(heldTransferBytes),
 		checking:    make(chan struct{}, runtime.GOMAXPROCS(0)),
@@ -99,7 +114,7 @@ func New(o Options) (*Server, error) {
 	if err := s.addDocumentation(described.OpenAPI()); err != nil {
 		return nil, err
 	}
-	metrics, err := newMetrics(o.Ledger, o.Version, append(s.connections.collectors(), o.Collectors...))
+	metrics, err := newMetrics(o.Ledger, o.Version, slices.Concat(s.connections.collectors(), s.streams.collectors(), o.Collectors))
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +129,10 @@ func New(o Options) (*Server, error) {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Drain makes /readyz answer 503, so that no new callers are sent here.
-// Everything else goes on as before.
-func (s *Server) Drain() { s.draining.Store(true) }
+// Drain makes /readyz answer 503, so that no new callers are sent here, and
+// ends the event streams, which would not end by themselves. Everything else
+// goes on as before.
+func (s *Server) Drain() {
+	s.draining.Store(true)
+	s.streams.end()
+}

@@ -18,6 +18,7 @@ type stub struct {
 	listAt     func(context.Context, string, int64) (ledger.Snapshot, error)
 	namespaces func() ([]ledger.Namespace, error)
 	stubHistory
+	stubWatch
 	stubRetention
 	stubRepair
 }
