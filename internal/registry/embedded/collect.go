@@ -39,8 +39,9 @@ const (
 	maxPause    = 200 * time.Millisecond
 )
 
-// Collect implements registry.Collector. It goes on until it is done when ctx
-// ends at a moment when it cannot be interrupted, which is short.
+// Collect implements registry.Collector. When ctx ends, it ends a moment later.
+// When the disk is so full that tables cannot be merged, what was deleted from the
+// database gives its room back later, without an error.
 func (s *Store) Collect(ctx context.Context, grace time.Duration) (registry.Freed, error) {
 	if !s.collecting.TryLock() {
 		return registry.Freed{}, fmt.Errorf("collect: %w: another collection is under way", registry.ErrUnavailable)

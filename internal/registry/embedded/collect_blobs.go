@@ -25,6 +25,9 @@ func (c *collection) blobs() error {
 	// Both come in the order of the digests.
 	err = c.scan(view, kindBlob, func(it *pebble.Iterator) error {
 		digest := it.Key()[1:]
+		if _, err := decodeDigest(digest); err != nil {
+			return fmt.Errorf("%w: %w", registry.ErrCorrupt, err)
+		}
 		if there && bytes.Compare(links.Key()[1:], digest) < 0 {
 			return lacksBlob(links.Key())
 		}
@@ -107,10 +110,11 @@ func (c *collection) deleteBlobs(keys [][]byte) error {
 
 // contentBytes returns how much of a blob lies in its value itself.
 func contentBytes(value []byte) (int64, error) {
-	switch value[0] {
-	case blobInline:
+	switch {
+	case len(value) == 0:
+	case value[0] == blobInline:
 		return int64(len(value) - 1), nil
-	case blobChunks, blobFile:
+	case value[0] == blobChunks || value[0] == blobFile:
 		return 0, nil
 	}
 	return 0, fmt.Errorf("%w: its entry cannot be read", registry.ErrCorrupt)

@@ -2,12 +2,8 @@ package embedded
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
-
-	"gitops-squared.io/gsq/internal/registry"
 )
 
 // What is deleted from the database takes room until the tables that hold it
@@ -25,12 +21,24 @@ const compactBytes = 64 << 20
 // for that: then the database does it when there is room.
 func (c *collection) compact() error {
 	if !c.s.space.spare(int64(c.s.options.memTableBytes)) {
-		c.s.log.Warn("embedded registry: the disk is too full to merge tables, so some room comes back later")
+		c.tooFull()
 		return nil
 	}
 	if err := c.flush(); err != nil {
 		return err
 	}
+	if err := c.compactKinds(); !isFull(err) {
+		return err
+	}
+	c.tooFull()
+	return nil
+}
+
+func (c *collection) tooFull() {
+	c.s.log.Warn("embedded registry: the disk is too full to merge tables, so some room comes back later")
+}
+
+func (c *collection) compactKinds() error {
 	for _, kind := range []byte{kindBlob, kindChunk, kindLink, kindManifest, kindPointer, kindReferrer, kindTag, kindUpload} {
 		from, to := []byte{kind}, []byte{kind + 1}
 		levels, err := c.s.db.SSTables(pebble.WithProperties(), pebble.WithKeyRangeFilter(from, to))
@@ -95,13 +103,11 @@ func (c *collection) compactPiece(from, to []byte) error {
 		return err
 	}
 	err := c.s.db.Compact(c.ctx, from, to, false)
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case isFull(err):
-		return fmt.Errorf("%w: merge tables: %w", registry.ErrNoSpace, err)
-	case c.ctx.Err() != nil:
-		return errors.Join(c.interrupted(), err)
+	}
+	if ended := c.interrupted(); ended != nil {
+		return ended
 	}
 	return readError(err)
 }

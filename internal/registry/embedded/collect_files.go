@@ -51,7 +51,7 @@ func (s *Store) isFile(d digest.Digest) (bool, error) {
 		return false, err
 	}
 	_, err = contentBytes(value)
-	return value[0] == blobFile, err
+	return err == nil && value[0] == blobFile, err
 }
 
 // removeFile takes a file out of its place while no writer is at work, who
