@@ -76,6 +76,9 @@ func (c chain) thinned(t artifact.Thinned) (revision, error) {
 
 // lost makes what a source must have, and has not, a damage.
 func lost(err error) error {
+	if errors.Is(err, ErrDamaged) {
+		return err
+	}
 	if errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrCorrupt) || errors.Is(err, registry.ErrTooLarge) {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}

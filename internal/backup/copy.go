@@ -109,7 +109,7 @@ func (c *copier) survey(ctx context.Context, at time.Time, pins *Description) (*
 		s := &survey{r: c.r, at: at, pins: pins, plan: newPlan(), progress: c.progress, whole: c.whole}
 		s.fault = func(repo, reference string, problem error) error {
 			if !c.keepGoing || !errors.Is(problem, ErrDamaged) {
-				return problem
+				return fmt.Errorf("%s%s:%s: %w", c.r.prefix, repo, reference, problem)
 			}
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -132,12 +132,13 @@ func (c *copier) fault(at place, reference string, problem error) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.faults = append(c.faults, Fault{c.r.prefix + at.repo, cmp.Or(reference, at.digest.String()), problem.Error()})
+	reference = cmp.Or(reference, at.digest.String())
+	c.faults = append(c.faults, Fault{c.r.prefix + at.repo, reference, problem.Error()})
 	c.missing = append(c.missing, at)
 	if c.keepGoing {
 		return nil
 	}
-	return fmt.Errorf("%s%s: %w", c.r.prefix, at.repo, problem)
+	return fmt.Errorf("%s%s:%s: %w", c.r.prefix, at.repo, reference, problem)
 }
 
 // run copies everything that the plan names, with what refers to it.

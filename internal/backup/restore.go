@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"time"
@@ -79,8 +80,11 @@ func open(f files, prefix string) (*Copy, error) {
 
 func describeCopy(f files, prefix string) (*Copy, error) {
 	_, err := f.read(unfinishedFile, 1)
-	c := &Copy{Prefix: prefix, Unfinished: err == nil}
+	c := &Copy{Prefix: prefix, Unfinished: !errors.Is(err, fs.ErrNotExist)}
 	data, err := f.read(descriptionFile, maxDescriptionBytes)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
 	if err == nil {
 		if c.Description, err = parseDescription(data); err != nil {
 			return nil, err
