@@ -14,6 +14,7 @@ func clientCommands(p process) []*cobra.Command {
 		newNamespacesCommand(p),
 		newRetentionCommand(p),
 		newGCCommand(p),
+		newFsckCommand(p),
 		newFluxCommand(p),
 		newVersionCommand(p),
 		newCompletionCommand(p),

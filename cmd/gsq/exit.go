@@ -13,6 +13,7 @@ const (
 	exitError       = 1
 	exitUsage       = 2
 	exitDifferences = 3
+	exitFindings    = 4
 )
 
 // exit is an error that chooses the exit code. Without a cause nothing is

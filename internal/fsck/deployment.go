@@ -151,7 +151,7 @@ func (r *run) rest(namespace string, refs deployedRefs) error {
 		findings = append(findings, Finding{Code: DeploymentUnknown, Namespace: namespace, Repository: w.repo, Tag: w.tag, Revision: named.revision, Digest: named.digest,
 			Detail: fmt.Sprintf("The deployment record %s names %s as revision %d of namespace %s, which never had it.", w.tag, named.digest, named.revision, namespace)})
 	}
-	slices.SortFunc(findings, Finding.compare)
+	slices.SortFunc(findings, Finding.Compare)
 	for _, f := range findings {
 		if err := r.report(f); err != nil {
 			return err

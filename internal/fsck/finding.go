@@ -42,8 +42,8 @@ type Repair struct {
 	Digest   digest.Digest `json:"digest"` // what the history says that it names
 }
 
-// key orders findings and tells them apart.
-func (f Finding) compare(other Finding) int {
+// Compare orders findings by their places.
+func (f Finding) Compare(other Finding) int {
 	return cmp.Or(
 		cmp.Compare(f.Namespace, other.Namespace), cmp.Compare(f.Repository, other.Repository),
 		cmp.Compare(f.Revision, other.Revision), cmp.Compare(f.Resource, other.Resource),
@@ -51,6 +51,3 @@ func (f Finding) compare(other Finding) int {
 		cmp.Compare(f.Detail, other.Detail),
 	)
 }
-
-// bad reports whether it makes the check fail.
-func (f Finding) bad() bool { return f.Severity != Info }
