@@ -165,7 +165,7 @@ func TestCollectSparesPushesUnderWay(t *testing.T) {
 	t.Parallel()
 	s := memoryStore(t)
 	var pushed atomic.Int64
-	race(t, s, time.Hour, 60, func(registry.Freed) bool { return true }, func(r racer) {
+	race(t, s, time.Hour, 25, func(registry.Freed) bool { return true }, func(r racer) {
 		if a := r.one(); r.push(a) {
 			pushed.Add(1)
 		} else {

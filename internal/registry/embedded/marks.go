@@ -17,7 +17,7 @@ type marks struct {
 
 const (
 	markProbes = 8
-	markBits   = 32 // for each key that is expected: one in 400,000 is wrong
+	markBits   = 32 // for each key that is expected: at most one in 170,000 is wrong
 
 	minMarkWords = 8 << 10 // 64 KiB
 	maxMarkWords = 8 << 20 // 64 MiB, for 16 million keys

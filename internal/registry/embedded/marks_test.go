@@ -30,7 +30,7 @@ func TestMarks(t *testing.T) {
 			wrong++
 		}
 	}
-	if wrong > 5 { // one in 400,000 is expected
+	if wrong > 5 { // at most one in 170,000 is expected
 		t.Errorf("%d others of %d count as marked", wrong, number)
 	}
 	for expected, want := range map[int64]int{0: 64 << 10, 1 << 20: 4 << 20, 1 << 40: 64 << 20} {
