@@ -11,6 +11,8 @@ func clientCommands(p process) []*cobra.Command {
 		newDiffCommand(p),
 		newHistoryCommand(p),
 		newRevisionsCommand(p),
+		newRollbackCommand(p),
+		newWatchCommand(p),
 		newNamespacesCommand(p),
 		newRetentionCommand(p),
 		newGCCommand(p),
