@@ -11,6 +11,7 @@ import (
 
 	"gitops-squared.io/gsq/api"
 	"gitops-squared.io/gsq/deploy/crd"
+	"gitops-squared.io/gsq/internal/artifact"
 	"gitops-squared.io/gsq/internal/intent"
 )
 
@@ -123,4 +124,38 @@ func hasStrong(c conditions, value string) bool {
 		}
 	}
 	return false
+}
+
+func FuzzHistoryToken(f *testing.F) {
+	f.Add(seal(historyToken{Format: historyTokenFormat, Namespace: "shop", Name: "web", Revision: 7, Digest: "sha256:0", Shown: true}))
+	f.Add(seal(historyToken{Format: historyTokenFormat, Namespace: "shop", Name: "web"}))
+	f.Add(token{Format: tokenFormat, Namespace: "shop"}.String())
+	f.Add("e30")
+	f.Fuzz(func(t *testing.T, s string) {
+		if s == "" {
+			return // no token
+		}
+		parsed, err := historyPlace("shop", "web", s)
+		if err == nil && (seal(parsed) != s || parsed.Namespace != "shop" || parsed.Name != "web" || parsed.place().Number < 1) {
+			t.Fatalf("%q is read as %+v", s, parsed)
+		}
+	})
+}
+
+func FuzzMoment(f *testing.F) {
+	for _, seed := range []string{"r1", "r0", "r9223372036854775807", "2026-05-04T14:00:00Z", "2026-05-04T14:00:00.000000001+23:59", "0000-01-01T00:00:00Z", "latest", "14:00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		m, err := parseMoment(s)
+		if err != nil {
+			return
+		}
+		if m.number < 0 || m.number > 0 && !m.time.IsZero() {
+			t.Fatalf("%q is read as %+v", s, m)
+		}
+		if m.number > 0 && s != artifact.RevisionTag(m.number) {
+			t.Fatalf("%q is read as revision %d", s, m.number)
+		}
+	})
 }

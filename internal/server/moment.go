@@ -79,7 +79,7 @@ const (
 	// holds a catalog, or as many records.
 	pastVisitors = 16
 	// pastPatience is how long one waits for another to end.
-	pastPatience = 5 * time.Second
+	pastPatience = 2 * time.Second
 )
 
 // visitPast waits until there is room for a reader of the history; leave makes
