@@ -66,7 +66,7 @@ func serverSettings(data string) []*setting {
 			usage: "for how long such a namespace keeps what was in force, as 30d"},
 		{name: settingRetentionTombstones, value: "0", check: checkPeriod,
 			usage: "for how long such a namespace keeps the last versions of deleted resources"},
-		{name: settingGCInterval, value: "6h", check: checkPeriod,
+		{name: settingGCInterval, value: "24h", check: checkPeriod,
 			usage: "pause between two collections of what is not kept; 0 means that none run by themselves"},
 	}
 }

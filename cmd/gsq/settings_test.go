@@ -303,7 +303,7 @@ func TestRetentionSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, every, err := c.retention(); err != nil || r.Revisions != 0 || every != 6*time.Hour {
+	if r, every, err := c.retention(); err != nil || r.Revisions != 0 || every != 24*time.Hour {
 		t.Errorf("by default: %+v every %v, error %v", r, every, err)
 	}
 	for _, args := range [][]string{

@@ -91,6 +91,8 @@ type Ledger struct {
 	rollbacks  chan struct{}        // has room for each rollback of a namespace that is under way
 	collecting [modes]chan struct{} // has room for each collection that is under way
 
+	fits func([]artifact.Thinned) int // how many revisions go into one checkpoint
+
 	notReady atomic.Pointer[Error] // nil while writes are accepted
 
 	mu         sync.RWMutex
@@ -119,7 +121,7 @@ func New(o Options) (*Ledger, error) {
 	l := &Ledger{
 		o: o, layout: artifact.Layout{Prefix: o.Prefix}, stamps: stamps{now: o.Now}, turns: newTurns(o),
 		namespaces: map[string]*namespace{}, creations: map[string]*creation{},
-		rollbacks: make(chan struct{}, maxRollbacks), unpacking: make(chan struct{}, 1),
+		rollbacks: make(chan struct{}, maxRollbacks), unpacking: make(chan struct{}, 1), fits: artifact.Fits,
 	}
 	for i := range l.collecting {
 		l.collecting[i] = make(chan struct{}, collectionsAtOnce)

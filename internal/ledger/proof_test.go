@@ -23,6 +23,7 @@ type proof struct {
 	revision map[int64]bool    // whose tags are there
 	versions map[string]bool   // <name>/<version> that are there
 	live     map[string]string // at the head, name to digest
+	untagged bool              // the head, as after a crash
 }
 
 // prove reads a namespace's history straight from the registry, through the
@@ -59,7 +60,15 @@ func prove(t testing.TB, store *faulty.Store, namespace string) proof {
 		}
 	}
 	for ; n > p.thinned; n-- {
-		a, err := raw.Get(ctx, repo, artifact.RevisionTag(n))
+		reference := artifact.RevisionTag(n)
+		if n == head.Record.Number {
+			reference = artifact.Latest
+			d, err := raw.Resolve(ctx, repo, artifact.RevisionTag(n))
+			if p.untagged = errors.Is(err, registry.ErrNotFound); !p.untagged && d.Digest != head.Manifest.Digest {
+				t.Fatalf("%s: r%d is %s, latest %s", repo, n, d.Digest, head.Manifest.Digest)
+			}
+		}
+		a, err := raw.Get(ctx, repo, reference)
 		if err != nil {
 			t.Fatalf("%s: r%d: %v", repo, n, err)
 		}
@@ -142,6 +151,9 @@ func prove(t testing.TB, store *faulty.Store, namespace string) proof {
 // same compares the history with what a ledger says of it.
 func (p proof) same(t testing.TB, l *process, namespace string) {
 	t.Helper()
+	if p.untagged {
+		t.Error("the head has no tag")
+	}
 	for i := range p.records {
 		c, err := l.Commit(context.Background(), namespace, int64(i+1))
 		if err != nil {

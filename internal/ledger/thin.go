@@ -95,12 +95,12 @@ func (t *thinner) read(ctx context.Context, from, n int64) error {
 }
 
 // full reports whether there is more than fits into one checkpoint.
-func (t *thinner) full() bool { return artifact.Fits(t.revisions) < len(t.revisions) }
+func (t *thinner) full() bool { return t.r.l.fits(t.revisions) < len(t.revisions) }
 
 // store stores a checkpoint of as many revisions as fit. errOther if the tags
 // of all numbers that it could have are taken.
 func (t *thinner) store(ctx context.Context) (*artifact.CheckpointRef, error) {
-	for n := artifact.Fits(t.revisions); n > 0; n-- {
+	for n := t.r.l.fits(t.revisions); n > 0; n-- {
 		ref, err := t.storeFirst(ctx, n)
 		if errors.Is(err, errOther) {
 			// One of an earlier attempt, under a policy that kept more or less:
