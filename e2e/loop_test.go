@@ -1,14 +1,18 @@
 package e2e_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"gitops-squared.io/gsq/api"
+	"gitops-squared.io/gsq/client"
 	"gitops-squared.io/gsq/e2e/cluster"
 	"gitops-squared.io/gsq/e2e/gsq"
 	"gitops-squared.io/gsq/internal/intent"
@@ -47,6 +51,8 @@ func (l *loop) walk() {
 		exportFlux(l.t, l.server, l.kube, namespace)
 	}
 	l.step("created")
+	seen := l.watch(a)
+	created := l.list(a)
 	neighbour := l.object(b, "web")
 
 	l.put(a, "web", api.Spec{Type: "vm", Size: "large", Region: "eu-north-1", Replicas: 5})
@@ -60,6 +66,10 @@ func (l *loop) walk() {
 
 	l.applyMany(a, 200)
 	l.step("200 declared at once")
+
+	l.rollBack(a, created)
+	l.step("rolled back: two deleted resources are there again, and 200 are gone")
+	l.compareWatch(a, seen)
 
 	if now := l.object(b, "web"); now.Metadata.UID != neighbour.Metadata.UID || now.Metadata.Generation != neighbour.Metadata.Generation {
 		l.t.Errorf("%s/web is another object than it was: %+v, before %+v", b, now, neighbour)
@@ -179,6 +189,65 @@ func (l *loop) applyMany(namespace string, n int) {
 	if after := l.list(namespace); after.Count != n || after.Revision.Number != before+1 {
 		l.t.Errorf("%s holds %d resources at revision %d, want %d at %d", namespace, after.Count, after.Revision.Number, n, before+1)
 	}
+}
+
+// rollBack gives a namespace the content of an earlier list again. The catalog
+// that Flux then reads has the same layer as then.
+func (l *loop) rollBack(namespace string, to api.ResourceList) {
+	l.t.Helper()
+	runGSQ(l.t, l.server, "", "rollback", "-n", namespace, "--to", fmt.Sprintf("r%d", to.Revision.Number), "--yes", "--confirm")
+	now := l.list(namespace)
+	if fmt.Sprint(now.Resources) != fmt.Sprint(to.Resources) {
+		l.t.Errorf("after the rollback %s holds %+v, want %+v", namespace, now.Resources, to.Resources)
+	}
+}
+
+// watch collects the numbers of a namespace's revisions, from the first one on,
+// until the test ends.
+func (l *loop) watch(namespace string) func() []int64 {
+	l.t.Helper()
+	c, err := client.New(client.Options{Server: l.server.URL})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var seen []int64
+	ctx, cancel := context.WithCancel(l.t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for commit, err := range c.Watch(ctx, namespace, client.WatchOptions{From: 1}) {
+			if err != nil {
+				l.t.Errorf("watching %s: %v", namespace, err)
+				return
+			}
+			mu.Lock()
+			seen = append(seen, commit.Number)
+			mu.Unlock()
+		}
+	}()
+	l.t.Cleanup(func() { cancel(); <-ended })
+	return func() []int64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(seen)
+	}
+}
+
+// compareWatch waits until every revision was seen: each once and in order,
+// although the server was ended in between.
+func (l *loop) compareWatch(namespace string, seen func() []int64) {
+	l.t.Helper()
+	var want []int64
+	for n := int64(1); n <= l.list(namespace).Revision.Number; n++ {
+		want = append(want, n)
+	}
+	await(l.t, time.Minute, "every revision of "+namespace+" is seen once", func() error {
+		if got := seen(); !slices.Equal(got, want) {
+			return fmt.Errorf("seen are %v, want %v", got, want)
+		}
+		return nil
+	})
 }
 
 // exportFlux applies what gsq prints for a namespace.

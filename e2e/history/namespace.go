@@ -19,12 +19,14 @@ import (
 type Change struct {
 	artifact.RecordChange
 	Revision int64
-	Resource intent.Resource // what the catalog then holds; zero for a delete
+	Resource intent.Resource // what the catalog then holds; zero if it is absent
 	YAML     []byte          // its canonical manifest
 }
 
 // Deleted says whether the resource is absent after it.
-func (c Change) Deleted() bool { return c.Operation == "delete" || c.Operation == "drop" }
+func (c Change) Deleted() bool {
+	return c.Operation == "delete" || c.Operation == "drop" || c.Operation == "rollback" && c.YAML == nil
+}
 
 // Namespace is the history of one namespace.
 type Namespace struct {
@@ -72,7 +74,7 @@ func (n *Namespace) follow(namespace string, revision artifact.Revision, live ma
 	}
 	var faults []error
 	for _, change := range revision.Record.Changes {
-		c := Change{RecordChange: change, Revision: revision.Record.Number}
+		c := Change{RecordChange: change, Revision: revision.Record.Number, YAML: content[change.Name]}
 		if err := n.continues(c); err != nil {
 			faults = append(faults, err)
 		}
@@ -85,7 +87,7 @@ func (n *Namespace) follow(namespace string, revision artifact.Revision, live ma
 				faults = append(faults, err)
 				continue
 			}
-			c.Resource, c.YAML = changed[0], content[c.Name]
+			c.Resource = changed[0]
 			live[c.Name], n.Live[c.Name] = c.YAML, c.Resource
 		}
 		n.Changes[c.Name] = append(n.Changes[c.Name], c)
@@ -143,6 +145,8 @@ func (r *Reader) resource(ctx context.Context, repo string, ref intent.Ref, chan
 	if takenOver || len(want) == 1 {
 		return errors.Join(faults...) // it has tags from before
 	}
+	slices.Sort(want)
+	want = slices.Compact(want) // a rollback names a version again
 	tags, err := r.Tags(ctx, repo)
 	return errors.Join(append(faults, err, sameTags(repo, tags, want))...)
 }
