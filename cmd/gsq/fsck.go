@@ -47,13 +47,14 @@ of each resource, tags, checkpoints, deployment records. Nothing that a server s
 trusted. The exit code is 4 if anything is wrong. Nobody has to stop writing.
 
 With --repair, tags are put where the history says that they belong, if that can be
-derived. The server does it; with --registry, gsq does it itself, and takes the
-writer claim for that, which stops a running server from writing until it is
-restarted.`,
+derived. The server does it. With --registry and without --server, gsq does it itself,
+and takes the writer claim for that, which stops a running server from writing until it
+is restarted.`,
 		Example: `  gsq fsck
   gsq fsck -n staging --since 7d
   gsq fsck --registry https://registry.example.com -o json
-  gsq fsck --repair`,
+  gsq fsck --repair
+  gsq fsck --registry https://registry.example.com --server https://gsq.example.com --repair`,
 		Args:              usageArgs(cobra.NoArgs),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -62,7 +63,7 @@ restarted.`,
 	cmd.Flags().StringVarP(&o.namespace, "namespace", "n", "", "only this namespace; without it, all of them")
 	cmd.Flags().StringVar(&o.since, "since", "", "read catalogs and versions only from that time on, or of so long (7d); records are verified wholly")
 	cmd.Flags().BoolVar(&o.repair, "repair", false, "put right what can be derived")
-	cmd.Flags().BoolVar(&o.yes, "yes", false, "with --repair and --registry: take the writer claim without asking")
+	cmd.Flags().BoolVar(&o.yes, "yes", false, "with --repair and --registry alone: take the writer claim without asking")
 	o.output.addFlag(cmd, "table", "json")
 	completeFlag(cmd, "namespace", completeNamespaces(&o.connection))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -84,12 +85,14 @@ restarted.`,
 		for _, w := range warnings {
 			log.Warn(w)
 		}
-		explicit := cmd.Flags().Changed("server")
-		r, name, err := backupSource(&config, o.connection.server, explicit)
+		server := cmd.Flags().Changed("server")
+		// With both, the registry is read, and the server repairs.
+		both := server && o.repair && config.get(settingRegistry).source == fromFlag
+		r, name, err := backupSource(&config, o.connection.server, server && !both)
 		if err != nil {
 			return err
 		}
-		place := fsckPlace{registry: r, name: name, prefix: config.get(settingPrefix).value, direct: !explicit && config.get(settingRegistry).value != ""}
+		place := fsckPlace{registry: r, name: name, prefix: config.get(settingPrefix).value, direct: !server && config.get(settingRegistry).value != ""}
 		return runFsck(cmd.Context(), p, place, o, since, log)
 	}
 	return cmd

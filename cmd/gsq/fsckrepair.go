@@ -145,7 +145,7 @@ func (r *ownRepairer) begin(ctx context.Context) (func(), error) {
 			if err != nil && line == "" {
 				fmt.Fprintln(r.p.Err)
 			}
-			return nil, errors.New("not repaired: it was not confirmed; --yes confirms it, and gsq fsck --repair --server URL has the server do it")
+			return nil, errors.New("not repaired: it was not confirmed; --yes confirms it, and --server URL besides --registry has the server do it")
 		}
 	}
 	fmt.Fprintln(r.p.Err, "This takes about 15 seconds: a writer that may still be at work has to show itself.")
