@@ -74,7 +74,7 @@ func (a *attic) fault(op faulty.Op) faulty.Fault {
 		a.deleted++
 	}
 	if !a.stormy || a.rand.IntN(100) >= 6 {
-		return nil
+		return faulty.Delay{For: time.Duration(a.rand.IntN(100)) * time.Millisecond}
 	}
 	faults := []faulty.Fault{faulty.Refused, faulty.Unreachable, faulty.NotStored, faulty.Timeout, faulty.Delay{For: time.Second}}
 	if writes(op) {
