@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -127,6 +128,9 @@ func runFsck(ctx context.Context, p process, place fsckPlace, o fsckOptions, sin
 			return err
 		}
 	}
+	// What is held is little and what passes through is much: the collector of
+	// garbage need not run so often.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	var found []fsck.Finding
 	progress, stop := fsckProgress(p)
 	began := time.Now()

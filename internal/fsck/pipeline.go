@@ -151,20 +151,18 @@ func (c *chain) readBlobs(ctx context.Context, it *item) error {
 	if it.blobs == nil {
 		return nil
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	get := func(d ocispec.Descriptor, b *registry.Blob, failed *error) {
-		group.Go(func() error {
-			if *b, *failed = c.reader.blob(ctx, c.repo, d); *failed != nil && !isContent(*failed) {
-				return *failed
-			}
-			return nil
-		})
+	// One after the other: other revisions are read at the same time.
+	it.record, it.recordErr = c.reader.blob(ctx, c.repo, it.blobs[0])
+	if it.recordErr != nil && !isContent(it.recordErr) {
+		return it.recordErr
 	}
-	get(it.blobs[0], &it.record, &it.recordErr)
 	if it.deep {
-		get(it.blobs[1], &it.layer, &it.layerErr)
+		it.layer, it.layerErr = c.reader.blob(ctx, c.repo, it.blobs[1])
+		if it.layerErr != nil && !isContent(it.layerErr) {
+			return it.layerErr
+		}
 	}
-	return group.Wait()
+	return nil
 }
 
 // fetch reads a revision by its digest.

@@ -18,8 +18,8 @@ import (
 type resources struct {
 	namespace string
 	byName    map[string]*resource
-	wait      func() error // for the checks of artifacts under way
-	spawn     func(check func(ctx context.Context) error)
+	wait      func() error                                // for the checks of artifacts under way; nothing is spawned after it
+	spawn     func(check func(ctx context.Context) error) // waits until one can be begun
 
 	mu     sync.Mutex
 	config map[string]bool // resources whose (empty) config was read
@@ -56,11 +56,29 @@ const artifactsAtOnce = 16
 
 func newResources(ctx context.Context, namespace string) *resources {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(artifactsAtOnce)
+	checks := make(chan func(context.Context) error)
+	for range artifactsAtOnce {
+		group.Go(func() error {
+			for check := range checks {
+				if err := check(ctx); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
 	return &resources{
 		namespace: namespace, byName: map[string]*resource{}, config: map[string]bool{},
-		wait:  group.Wait,
-		spawn: func(check func(context.Context) error) { group.Go(func() error { return check(ctx) }) },
+		wait: sync.OnceValue(func() error {
+			close(checks)
+			return group.Wait()
+		}),
+		spawn: func(check func(context.Context) error) {
+			select {
+			case checks <- check:
+			case <-ctx.Done(): // wait tells why
+			}
+		},
 	}
 }
 

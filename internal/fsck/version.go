@@ -1,6 +1,7 @@
 package fsck
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -121,9 +122,12 @@ func (r *resources) hasConfig(name string) bool {
 
 // artifactOf is the digest of the artifact of a version whose layer is this.
 func artifactOf(is intent.Ref, v intent.Version, layer []byte) (digest.Digest, error) {
-	tombstone, err := artifact.Tombstone(is, v)
-	if err == nil && string(tombstone.Blobs[1].Data) == string(layer) {
-		return tombstone.Manifest.Digest, nil
+	if bytes.HasPrefix(layer, []byte("deleted: ")) { // no resource's manifest begins so
+		tombstone, err := artifact.Tombstone(is, v)
+		if err == nil && !bytes.Equal(tombstone.Blobs[1].Data, layer) {
+			err = intent.ErrNotCanonical
+		}
+		return tombstone.Manifest.Digest, err
 	}
 	parsed, a, err := artifact.ResourceOf(layer)
 	if err != nil {
