@@ -119,6 +119,26 @@ func UnpackCheckpoint(a registry.Artifact) (Checkpoint, []Thinned, error) {
 	return c, revisions, nil
 }
 
+// ParseCheckpoint reads a checkpoint's config alone: what it says that it
+// holds. Only UnpackCheckpoint looks whether it does.
+func ParseCheckpoint(config registry.Blob) (Checkpoint, error) {
+	if config.MediaType != TypeCheckpoint {
+		return Checkpoint{}, fmt.Errorf("checkpoint: a config %s, want %s", config.MediaType, TypeCheckpoint)
+	}
+	var c Checkpoint
+	if err := parseCanonical(config.Data, &c); err != nil {
+		return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
+	}
+	before := int64(0)
+	if c.Previous != nil {
+		before = c.Previous.Number
+	}
+	if c.Format != RecordFormat || before < 0 || c.First != before+1 || c.Last < c.First {
+		return Checkpoint{}, fmt.Errorf("checkpoint %d: format version %d, revisions from %d on after %d", c.Last, c.Format, c.First, before)
+	}
+	return c, nil
+}
+
 func (c Checkpoint) check(revisions []Thinned) error {
 	want := int64(1)
 	if c.Previous != nil {

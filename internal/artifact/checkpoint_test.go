@@ -36,6 +36,43 @@ func TestCheckpointGivesBackWhatItKeeps(t *testing.T) {
 	}
 }
 
+func TestParseCheckpointReadsTheConfigAlone(t *testing.T) {
+	t.Parallel()
+	previous := &artifact.CheckpointRef{Number: 6, Digest: digest.FromString("checkpoint 6")}
+	a, err := artifact.PackCheckpoint(previous, history(t, 7, 12))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, _, err := artifact.UnpackCheckpoint(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := a.Blobs[0]
+	if c, err := artifact.ParseCheckpoint(config); err != nil || !reflect.DeepEqual(c, whole) {
+		t.Errorf("got %+v, %v; want %+v", c, err, whole)
+	}
+	edited := func(old, new string) registry.Blob {
+		if !bytes.Contains(config.Data, []byte(old)) {
+			t.Fatalf("no %q in %s", old, config.Data)
+		}
+		return registry.NewBlob(config.MediaType, bytes.Replace(config.Data, []byte(old), []byte(new), 1))
+	}
+	for name, b := range map[string]registry.Blob{
+		"another type":   registry.NewBlob("text/plain", config.Data),
+		"another format": edited(`"formatVersion":1`, `"formatVersion":2`),
+		"a gap":          edited(`"first":7`, `"first":8`),
+		"an overlap":     edited(`"first":7`, `"first":6`),
+		"no revisions":   edited(`"last":12`, `"last":6`),
+		"no number":      edited(`"number":6`, `"number":-6`),
+		"a blank":        edited(`,"scope"`, `, "scope"`),
+		"nothing":        registry.NewBlob(config.MediaType, nil),
+	} {
+		if c, err := artifact.ParseCheckpoint(b); err == nil {
+			t.Errorf("%s: got %+v", name, c)
+		}
+	}
+}
+
 func TestCheckpointRefusesABrokenHistory(t *testing.T) {
 	t.Parallel()
 	previous := &artifact.CheckpointRef{Number: 6, Digest: digest.FromString("checkpoint 6")}

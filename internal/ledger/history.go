@@ -127,17 +127,62 @@ func (ns *namespace) thinnedRecord(ctx context.Context, number int64, ref *artif
 	if c, ok := ns.l.commits.get(cacheKey{ns.name, number}); ok {
 		return c, nil
 	}
-	for {
-		c, revisions, err := ns.chain.checkpoint(ctx, *ref)
-		if err != nil {
-			return Commit{}, err
-		}
-		if number < c.First {
-			ref = c.Previous // there is one, as First is above 1
-			continue
-		}
-		return ns.hold(revisions, int(number-c.First))
+	ref, err := ns.checkpointOf(ctx, number, ref)
+	if err != nil {
+		return Commit{}, err
 	}
+	c, revisions, err := ns.chain.checkpoint(ctx, *ref)
+	if err != nil {
+		return Commit{}, err
+	}
+	return ns.hold(revisions, int(number-c.First))
+}
+
+// checkpointOf follows the checkpoints from the last one back to that of a
+// revision. Their configs, which are small, are read once and kept. The caller
+// holds Ledger.unpacking.
+func (ns *namespace) checkpointOf(ctx context.Context, number int64, ref *artifact.CheckpointRef) (*artifact.CheckpointRef, error) {
+	for {
+		c, ok := ns.checkpoints[*ref]
+		if !ok {
+			var err error
+			if c, err = ns.chain.checkpointConfig(ctx, *ref); err != nil {
+				return nil, err
+			}
+			if ns.checkpoints == nil {
+				ns.checkpoints = map[artifact.CheckpointRef]artifact.Checkpoint{}
+			}
+			ns.checkpoints[*ref] = c
+		}
+		if number >= c.First {
+			return ref, nil
+		}
+		ref = c.Previous // there is one, as First is above 1
+	}
+}
+
+// checkpointConfig reads what a checkpoint of the chain says that it holds.
+func (c *chain) checkpointConfig(ctx context.Context, ref artifact.CheckpointRef) (artifact.Checkpoint, error) {
+	m, err := manifest(ctx, c.reg, c.repo, ref.Digest.String())
+	if err != nil {
+		return artifact.Checkpoint{}, fmt.Errorf("reading checkpoint %d of %s: %w", ref.Number, c.repo, err)
+	}
+	content, err := m.Content()
+	if err != nil || len(content.Blobs) == 0 {
+		return artifact.Checkpoint{}, fmt.Errorf("checkpoint %d of %s: it has no config (%v): %w", ref.Number, c.repo, err, errDamaged)
+	}
+	config, err := blob(ctx, c.reg, c.repo, content.Blobs[0])
+	if err != nil {
+		return artifact.Checkpoint{}, fmt.Errorf("reading checkpoint %d of %s: %w", ref.Number, c.repo, err)
+	}
+	kept, err := artifact.ParseCheckpoint(config)
+	if err == nil && (kept.Last != ref.Number || kept.Scope != c.scope) {
+		err = fmt.Errorf("it is that of revision %d of %s", kept.Last, kept.Scope)
+	}
+	if err != nil {
+		return artifact.Checkpoint{}, fmt.Errorf("checkpoint %d of %s (%w): %w", ref.Number, c.repo, err, errDamaged)
+	}
+	return kept, nil
 }
 
 // hold remembers thinned revisions and returns the one at that place. The

@@ -374,6 +374,42 @@ func TestACheckpointIsReadOnce(t *testing.T) {
 	})
 }
 
+// Where there are many checkpoints, a reader finds the right one by their small
+// configs, once, and unpacks no other.
+func TestManyCheckpoints(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		h := newLongHistory(t, 100, 10)
+		for n := int64(5); n <= 90; n += 5 {
+			h.thinTo(n)
+		}
+		p := start(t, h.store)
+		requests := func(at int64) (artifacts, all int) {
+			artifacts, all = h.store.Count(faulty.Get), h.store.Count()
+			if c, err := p.CommitAt(context.Background(), "default", h.at(at)); err != nil || c.Revision.Number != at {
+				t.Errorf("at revision %d: %d, %v", at, c.Revision.Number, err)
+			}
+			return h.store.Count(faulty.Get) - artifacts, h.store.Count() - all
+		}
+		if artifacts, all := requests(2); artifacts > 6 || all > 2*18+12 {
+			t.Errorf("the first time, %d artifacts in %d requests", artifacts, all)
+		}
+		if artifacts, all := requests(3); artifacts > 0 || all > 0 {
+			t.Errorf("a neighbour took %d artifacts in %d requests", artifacts, all)
+		}
+		if _, all := requests(48); all > 6 {
+			t.Errorf("another time, %d requests", all)
+		}
+		p.stop()
+
+		p = start(t, h.store)
+		h.store.DropManifest(h.layout.Catalog("default"), h.thin[len(h.thin)-1].Record.Checkpoint.Digest)
+		if _, err := p.Commit(context.Background(), "default", 3); code(err) != ledger.CodeCorrupt {
+			t.Errorf("a checkpoint that is gone: %v", err)
+		}
+	})
+}
+
 // After a take-over the history begins with it; what is older is the old
 // server's.
 func TestHistoryOfATakeOver(t *testing.T) {

@@ -40,6 +40,8 @@ type namespace struct {
 	cancelPrepare context.CancelFunc // ends what comes before its commit point
 
 	running bool // guarded by the ledger's mutex
+
+	checkpoints map[artifact.CheckpointRef]artifact.Checkpoint // that were read; guarded by the ledger's unpacking
 }
 
 var errWithdrawn = errors.New("a caller withdrew its request")
