@@ -33,6 +33,7 @@ func TestEventReader(t *testing.T) {
 		"data: a\n\n":                          {{"message", "", []byte("a")}},
 		"\ufeffdata:a\r\n\r\ndata:b\r\r":       {{"message", "", []byte("a")}, {"message", "", []byte("b")}},
 		":\n\nevent: x\n\ndata: a\n\n":         {{"message", "", []byte("a")}},
+		"event: x\r\ndata: a\r\n\r\n":          {{"x", "", []byte("a")}},
 		"event: x\nid: 7\ndata: a\ndata:b\n\n": {{"x", "7", []byte("a\nb")}},
 		"id: 7\n\ndata: a\n\n":                 {{"", "7", nil}, {"message", "7", []byte("a")}},
 		"id: 7\ndata: a\n\nid\ndata: b\n\n":    {{"message", "7", []byte("a")}, {"message", "", []byte("b")}},

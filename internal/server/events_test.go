@@ -90,7 +90,7 @@ func (s *tap) event() api.Commit {
 
 func TestEvents(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t)
+	f := newFixture(t, func(o *server.Options) { o.Heartbeat = time.Hour }) // nothing else wakes a stream
 	f.do("POST", shop, vm).want(201)
 	s := f.open("")
 	if id := s.begin(); id != "2" {
