@@ -164,8 +164,9 @@ func (c *chain) visit(ctx context.Context, it *item) error {
 		if !isContent(err) { // its bytes are what their digests say
 			return c.report(f)
 		}
+		number := it.number // what was read is not held until the end
 		return c.doubt(f, func(ctx context.Context) (bool, error) {
-			again, err := c.fetch(ctx, it.number, d.String())
+			again, err := c.fetch(ctx, number, d.String())
 			if err != nil {
 				return false, err
 			}
@@ -309,10 +310,9 @@ func (c *chain) follow(ctx context.Context, rev *revision) error {
 func (c *chain) doubtWriter(rev *revision) error {
 	f := c.finding(WriterImplausible, rev.number, rev.Manifest.Digest,
 		"Of revision %d, its writer's claim %s is younger than the one at the writer repository.", rev.number, rev.Record.Writer)
-	record := rev.Record
+	t, _ := artifact.ClaimTime(rev.Record.Writer)
 	return c.doubt(f, func(ctx context.Context) (bool, error) {
 		now, _, err := c.claimNow(ctx)
-		t, _ := artifact.ClaimTime(record.Writer)
 		return now.ok && t > now.time, err
 	})
 }

@@ -115,6 +115,20 @@ func TestSince(t *testing.T) {
 	expect(t, found, "revision-damaged shop r5")
 }
 
+// However little is read in depth, it is known what there must be.
+func TestSinceKnowsTheSystem(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	standard(b)
+	old := b.chain("old")
+	for n := range old.past {
+		b.store.RemoveTag(old.repo, artifact.RevisionTag(int64(n+1)))
+	}
+	b.store.RemoveTag(old.repo, "latest")
+	found, _ := check(t, b.store, func(o *fsck.Options) { o.Since = time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC) })
+	expect(t, found, "latest-missing old")
+}
+
 func TestOneNamespace(t *testing.T) {
 	t.Parallel()
 	b := newBook(t)

@@ -129,7 +129,8 @@ func (c *chain) readManifest(ctx context.Context, number int64, reference string
 		it.recordErr = fmt.Errorf("%w: its record has %d bytes, at most %d are allowed", registry.ErrTooLarge, content.Blobs[0].Size, artifact.MaxRecordBytes)
 	default:
 		it.blobs = content.Blobs
-		it.deep = content.Annotations[ocispec.AnnotationCreated] >= c.since
+		// All the rest depends on what the system catalog says.
+		it.deep = c.scope == artifact.ScopeSystem || content.Annotations[ocispec.AnnotationCreated] >= c.since
 	}
 	return it, nil
 }
