@@ -28,7 +28,7 @@ const (
 // server has waited for longest is closed: it is idle, or slow with its
 // request. It is safe for concurrent use.
 type connections struct {
-	most      int // connections
+	most      int // connections, besides those with an event stream
 	answering int // requests that may be answered at once
 	streams   int // event streams that may be open besides
 
@@ -59,7 +59,7 @@ func newConnections(streams int) *connections {
 	}
 	streams = min(streams, most/streamShare)
 	requests := most - streams
-	return &connections{most: most, answering: requests - requests/spareShare, streams: streams, open: map[net.Conn]*connection{}, waiting: list.New()}
+	return &connections{most: requests, answering: requests - requests/spareShare, streams: streams, open: map[net.Conn]*connection{}, waiting: list.New()}
 }
 
 type connectionKey struct{}
@@ -69,7 +69,7 @@ func (a *connections) accept(ctx context.Context, n net.Conn) context.Context {
 	c := &connection{all: a, net: n}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.open) >= a.most && a.waiting.Len() > 0 {
+	if len(a.open)-a.flowing >= a.most && a.waiting.Len() > 0 {
 		longest := a.waiting.Front().Value.(*connection)
 		a.forget(longest)
 		_ = longest.net.Close() // its reader notices

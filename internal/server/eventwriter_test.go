@@ -71,6 +71,25 @@ func TestLargeEventsAreBounded(t *testing.T) {
 	}
 }
 
+// Streams take no room from other clients, and are not closed for them.
+func TestStreamsAreConnectionsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	p := newPipes(t, 2, 1)
+	stream := p.connect()
+	if !stream.begin(false) {
+		t.Fatal("a request is refused")
+	}
+	leave := stream.stream()
+	first, second := p.connect(), p.connect()
+	p.wantOpen(stream, first, second)
+	third := p.connect()
+	p.wantOpen(stream, second, third)
+	leave()
+	stream.end()
+	fourth := p.connect()
+	p.wantOpen(stream, third, fourth)
+}
+
 // Streams take nothing from the requests that may be answered at once.
 func TestStreamsAreNoRequestsUnderWay(t *testing.T) {
 	t.Parallel()
