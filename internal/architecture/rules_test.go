@@ -18,7 +18,9 @@ type component struct {
 // imports nothing.
 func components() []component {
 	core := []string{"internal/catalog", "internal/artifact", "internal/registry", "internal/intent"}
-	upper := func(more ...string) []string { return slices.Concat(core, []string{"internal/ledger", "internal/diff", "api"}, more) }
+	upper := func(more ...string) []string {
+		return slices.Concat(core, []string{"internal/ledger", "internal/diff", "api"}, more)
+	}
 	return []component{
 		{"cmd/gsq", upper("client", "internal/metrics", "internal/server", "internal/agent", "internal/hydrate", "internal/trust", "internal/mirror", "internal/fsck", "internal/backup")},
 
