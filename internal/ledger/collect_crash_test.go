@@ -98,11 +98,11 @@ func TestCollectCrashTable(t *testing.T) {
 	alike := map[string]int{}
 	for k, request := range requests {
 		// Several requests are under way at once, so the one with this number may
-		// be another one of its neighbours. Of those that are alike, three writes
+		// be another one of its neighbours. Of those that are alike, two writes
 		// are enough, and one read.
 		kind := regexp.MustCompile("[0-9]+").ReplaceAllString(describe(request), "")
 		alike[kind]++
-		if alike[kind] > 3 || alike[kind] > 1 && !writes(request) {
+		if alike[kind] > 2 || alike[kind] > 1 && !writes(request) {
 			continue
 		}
 		for _, f := range collectFaults {

@@ -343,8 +343,7 @@ func TestCollectInTheBackground(t *testing.T) {
 		if n := len(after.records); n != 62 {
 			t.Errorf("the history of %d revisions grows by itself", n)
 		}
-		seen.mu.Lock()
-		defer seen.mu.Unlock()
+		p.stop()
 		runs := map[string]int{}
 		for _, c := range seen.collected {
 			if c.Err != nil {

@@ -21,7 +21,7 @@ import (
 // again, also at moments when nobody has had the time to put anything right.
 func TestCollectAtRandom(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(30) {
+	for seed := *randomFirst; seed < *randomFirst+uint64(*randomSeeds)/4; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			bubble(t, func(t *testing.T) { newAttic(t, seed).run() })

@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -215,8 +216,11 @@ func TestRollbackDuringACollection(t *testing.T) {
 				grow(t, p, 20)
 				time.Sleep(2 * time.Minute)
 				rollback := make(chan error, 1)
+				var mu sync.Mutex
 				deletions := 0
 				store.SetFault(func(op faulty.Op) faulty.Fault {
+					mu.Lock()
+					defer mu.Unlock()
 					if op.Kind == faulty.Delete {
 						deletions++
 					}
@@ -367,7 +371,7 @@ func TestCollectKeepsWhatRuns(t *testing.T) {
 		now, _ := p.List("default")
 		deployed(t, store, "prod", "default", now.Revision)
 		collect(t, p, "default", false)
-		if after := prove(t, store, "default"); after.revision[5] {
+		if after = prove(t, store, "default"); after.revision[5] {
 			t.Error("what ran before is kept")
 		}
 		after.same(t, p, "default")

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 
 	"gitops-squared.io/gsq/internal/registry"
@@ -49,19 +48,6 @@ func (c *cache) put(k cacheKey, s Snapshot) {
 	c.held[k] = s
 }
 
-// drop forgets the snapshots of a namespace up to a number, which were thinned.
-func (c *cache) drop(namespace string, upTo int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.order = slices.DeleteFunc(c.order, func(k cacheKey) bool {
-		thinned := k.namespace == namespace && k.number <= upTo
-		if thinned {
-			delete(c.held, k)
-		}
-		return thinned
-	})
-}
-
 // ListAt returns a namespace's content at a revision, read from the registry
 // unless it is the present one or was read lately. CodeNotFound if there is no
 // such revision, CodeRevisionExpired if it was thinned.
@@ -78,14 +64,14 @@ func (l *Ledger) ListAt(ctx context.Context, namespace string, number int64) (Sn
 		return Snapshot{}, errNoRevision(namespace, number, head.Revision.Number)
 	}
 	key := cacheKey{namespace, number}
-	if s, ok := l.earlier.get(key); ok {
+	if s, ok := l.earlier.get(key); ok && !ns.isThinned(number) { // what is thinned can go at any time
 		return s, nil
 	}
 	rev, err := ns.chain.revision(ctx, number)
 	if errors.Is(err, registry.ErrNotFound) {
 		// It is asked now whether that was thinned, which may have happened meanwhile.
-		if c := ns.state.Load().checkpoint; c != nil && number <= c.Number {
-			return Snapshot{}, fail(CodeRevisionExpired, err, "the content of revision %d of namespace %s is not kept any more; the oldest revision that is kept is %d", number, namespace, c.Number+1)
+		if ns.isThinned(number) {
+			return Snapshot{}, fail(CodeRevisionExpired, err, "the content of revision %d of namespace %s is not kept any more; the oldest revision that is kept is %d", number, namespace, numberOf(ns.state.Load().checkpoint)+1)
 		}
 	}
 	if err != nil {
@@ -97,6 +83,12 @@ func (l *Ledger) ListAt(ctx context.Context, namespace string, number int64) (Sn
 	}
 	l.earlier.put(key, s.Snapshot)
 	return s.Snapshot, nil
+}
+
+// isThinned reports whether a checkpoint holds the revision, so that its content
+// may be gone.
+func (ns *namespace) isThinned(number int64) bool {
+	return number <= numberOf(ns.state.Load().checkpoint)
 }
 
 func errNoRevision(namespace string, number, last int64) *Error {

@@ -220,7 +220,6 @@ func (ns *namespace) nameCheckpoint(ctx context.Context, ref artifact.Checkpoint
 		publish: func() {
 			next.Revision = Revision{Number: ns.chain.head.number, Digest: ns.chain.head.manifest.Digest, Time: ns.chain.head.time.Time()}
 			ns.state.Store(&next)
-			ns.l.earlier.drop(ns.name, ref.Number)
 		},
 	})
 	ns.judge(err)
