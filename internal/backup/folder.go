@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -25,19 +26,82 @@ const unfinishedFile = "backup.unfinished"
 // tempSuffix ends the names of files that are not whole yet.
 const tempSuffix = ".tmp"
 
-// folder is a tree of layouts in a folder of a file system. It never follows a
-// link out of it.
+// folder is a tree of layouts in a folder of a file system. It follows no link
+// in it. (os.Root, which also holds when links are made meanwhile, opens each
+// part of a path again: that took most of the time of a backup.)
 type folder struct {
-	root *os.Root
+	base string
+	dirs sync.Map // folders in it that are no links, by name
 
 	// Of tests: called before each change, and instead of each sync; may be nil.
 	step   func(operation, name string) error
 	settle func() error
 }
 
+// path returns where a file is, whose folder must be no link.
+func (f *folder) path(name string) (string, error) {
+	if !filepath.IsLocal(name) {
+		return "", fmt.Errorf("%w: %q leads elsewhere", registry.ErrCorrupt, name)
+	}
+	if err := f.checkDir(path.Dir(name)); err != nil {
+		return "", err
+	}
+	return filepath.Join(f.base, name), nil
+}
+
+func (f *folder) checkDir(dir string) error {
+	if dir == "." {
+		return nil
+	}
+	if _, ok := f.dirs.Load(dir); ok {
+		return nil
+	}
+	if err := f.checkDir(path.Dir(dir)); err != nil {
+		return err
+	}
+	info, err := os.Lstat(filepath.Join(f.base, dir))
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%w: %s is not a folder", registry.ErrCorrupt, dir)
+	}
+	f.dirs.Store(dir, true)
+	return nil
+}
+
+// makeDir makes a folder, and those that it is in.
+func (f *folder) makeDir(dir string) error {
+	if dir == "." {
+		return nil
+	}
+	if _, ok := f.dirs.Load(dir); ok {
+		return nil
+	}
+	if err := f.makeDir(path.Dir(dir)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(f.base, dir), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return f.checkDir(dir)
+}
+
 // read implements files. Links are refused.
 func (f *folder) read(name string, limit int64) ([]byte, error) {
-	info, err := f.root.Lstat(name)
+	at, err := f.path(name)
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(at, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("%w: %s is a link", registry.ErrCorrupt, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
 	if err != nil {
 		return nil, err
 	}
@@ -47,11 +111,6 @@ func (f *folder) read(name string, limit int64) ([]byte, error) {
 	if info.Size() > limit {
 		return nil, fmt.Errorf("%w: %s has %d bytes, at most %d are expected", registry.ErrTooLarge, name, info.Size(), limit)
 	}
-	file, err := f.root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
 	data := make([]byte, info.Size())
 	if _, err := io.ReadFull(file, data); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", registry.ErrCorrupt, name, err)
@@ -61,7 +120,11 @@ func (f *folder) read(name string, limit int64) ([]byte, error) {
 
 // size returns a regular file's size, or -1.
 func (f *folder) size(name string) int64 {
-	info, err := f.root.Lstat(name)
+	at, err := f.path(name)
+	if err != nil {
+		return -1
+	}
+	info, err := os.Lstat(at)
 	if err != nil || !info.Mode().IsRegular() {
 		return -1
 	}
@@ -70,7 +133,7 @@ func (f *folder) size(name string) int64 {
 
 func (f *folder) layouts(suffix string) ([]string, error) {
 	var found []string
-	err := fs.WalkDir(f.root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+	err := fs.WalkDir(os.DirFS(f.base), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -85,7 +148,8 @@ func (f *folder) layouts(suffix string) ([]string, error) {
 	return found, err
 }
 
-func (f *folder) Close() error { return f.root.Close() }
+// Close implements files.
+func (f *folder) Close() error { return nil }
 
 func (f *folder) change(operation, name string) error {
 	if f.step == nil {
@@ -102,26 +166,39 @@ func (f *folder) write(name string, data []byte) error {
 	return f.rename(name)
 }
 
+// create makes a file, unless it is there: fs.ErrExist. Interrupted, a part of it
+// is left, which the digest in its name betrays.
+func (f *folder) create(name string, data []byte) error {
+	return f.fill(name, "", os.O_EXCL, data)
+}
+
 func (f *folder) writeTemp(name string, data []byte) error {
+	return f.fill(name, tempSuffix, os.O_TRUNC, data)
+}
+
+func (f *folder) fill(name, suffix string, how int, data []byte) error {
 	if err := f.change("write", name); err != nil {
 		return err
 	}
-	file, err := f.root.OpenFile(name+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = f.root.MkdirAll(path.Dir(name), 0o700); err == nil {
-			file, err = f.root.OpenFile(name+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-		}
+	if err := f.makeDir(path.Dir(name)); err != nil {
+		return err
 	}
+	at, err := f.path(name)
 	if err != nil {
 		return err
 	}
-	half := len(data) / 2
-	_, err = file.Write(data[:half])
-	if err == nil {
-		err = f.change("half", name)
+	file, err := os.OpenFile(at+suffix, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW|how, 0o600)
+	if err != nil {
+		return err
+	}
+	if f.step != nil {
+		half := len(data) / 2
+		_, err = file.Write(data[:half])
+		data = data[half:]
+		err = errors.Join(err, f.change("half", name))
 	}
 	if err == nil {
-		_, err = file.Write(data[half:])
+		_, err = file.Write(data)
 	}
 	if err == nil {
 		err = flush(file)
@@ -133,7 +210,11 @@ func (f *folder) rename(name string) error {
 	if err := f.change("rename", name); err != nil {
 		return err
 	}
-	return f.root.Rename(name+tempSuffix, name)
+	at, err := f.path(name)
+	if err != nil {
+		return err
+	}
+	return os.Rename(at+tempSuffix, at)
 }
 
 // sync makes everything durable that was written so far.
@@ -144,7 +225,7 @@ func (f *folder) sync() error {
 	if f.settle != nil {
 		return f.settle()
 	}
-	dir, err := f.root.Open(".")
+	dir, err := os.Open(f.base)
 	if err != nil {
 		return err
 	}
@@ -182,11 +263,7 @@ func (f *Folder) begin(context.Context) error {
 	if err := os.MkdirAll(f.path, 0o700); err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(f.path)
-	if err != nil {
-		return err
-	}
-	f.folder.root = root
+	f.folder.base = f.path
 	if err := f.open(); err != nil {
 		return errors.Join(err, f.Close())
 	}
@@ -198,7 +275,7 @@ func (f *Folder) open() error {
 	if f.lock, err = lockFolder(&f.folder); err != nil {
 		return fmt.Errorf("%s: %w", f.path, err)
 	}
-	entries, err := fs.ReadDir(f.folder.root.FS(), ".")
+	entries, err := os.ReadDir(f.path)
 	if err != nil {
 		return err
 	}
@@ -230,7 +307,7 @@ func (f *Folder) open() error {
 
 // lockFolder keeps a second backup out while one is written.
 func lockFolder(f *folder) (*os.File, error) {
-	lock, err := f.root.Open(".")
+	lock, err := os.Open(f.base)
 	if err != nil {
 		return nil, err
 	}
@@ -248,15 +325,11 @@ func (f *Folder) mark() error {
 
 // Close releases the folder.
 func (f *Folder) Close() error {
-	var err error
-	if f.lock != nil {
-		err = f.lock.Close()
-		f.lock = nil
+	if f.lock == nil {
+		return nil
 	}
-	if f.folder.root != nil {
-		err = errors.Join(err, f.folder.root.Close())
-		f.folder.root = nil
-	}
+	err := f.lock.Close()
+	f.lock = nil
 	return err
 }
 
@@ -302,14 +375,20 @@ func (f *Folder) put(_ context.Context, repo string, a registry.Artifact) (int64
 		lock := &f.stripes[maphash.String(f.seed, name)%uint64(len(f.stripes))]
 		lock.Lock()
 		defer lock.Unlock()
-		if there, err := f.folder.read(name, int64(len(data))); err == nil && registry.Verify(d.Digest, there) == nil {
-			return nil
-		}
 		if err := f.mark(); err != nil {
 			return err
 		}
-		written += int64(len(data))
-		return f.folder.write(name, data)
+		err := f.folder.create(name, data)
+		if errors.Is(err, fs.ErrExist) {
+			if there, err := f.folder.read(name, int64(len(data))); err == nil && registry.Verify(d.Digest, there) == nil {
+				return nil
+			}
+			err = f.folder.write(name, data)
+		}
+		if err == nil {
+			written += int64(len(data))
+		}
+		return err
 	}
 	for _, b := range a.Blobs {
 		if err := store(b.Descriptor(), b.Data); err != nil {
@@ -384,7 +463,7 @@ func (f *Folder) finish(_ context.Context, _ *plan, n names, d Description) erro
 	if err := f.folder.change("remove", unfinishedFile); err != nil {
 		return err
 	}
-	return errors.Join(f.folder.root.Remove(unfinishedFile), f.folder.sync())
+	return errors.Join(os.Remove(filepath.Join(f.path, unfinishedFile)), f.folder.sync())
 }
 
 // index returns the new index of a repository: what the last run has left is

@@ -43,11 +43,7 @@ func Open(path, prefix string) (*Copy, error) {
 		return nil, err
 	}
 	if info.IsDir() {
-		root, err := os.OpenRoot(path)
-		if err != nil {
-			return nil, err
-		}
-		return open(&folder{root: root}, prefix)
+		return open(&folder{base: path}, prefix)
 	}
 	f, err := os.Open(path)
 	if err != nil {
