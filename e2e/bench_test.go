@@ -58,7 +58,8 @@ func TestBenchMeasuresEveryRow(t *testing.T) {
 	want := []string{
 		"embedded/creates", "embedded/creates/none", "embedded/updates", "embedded/updates/none", "embedded/write", "embedded/write/none",
 		"embedded/apply", "embedded/apply/none", "embedded/growth", "embedded/memory", "embedded/restart",
-		"embedded/revisions", "embedded/revisions-latest", "embedded/get", "embedded/list",
+		"embedded/revisions", "embedded/revisions-latest", "embedded/history", "embedded/travel", "embedded/fsck", "embedded/backup",
+		"embedded/get", "embedded/list",
 	}
 	if !slices.Equal(ids, want) {
 		t.Errorf("rows %q, want %q", ids, want)
