@@ -66,8 +66,9 @@ e2e: build tools ## the end-to-end tests, verbose (RUN=regexp chooses)
 	@go test -v -count=1 -timeout 60m $(E2E) $(if $(RUN),-run '$(RUN)')
 
 .PHONY: soak
-soak: build tools ## the long tests: the ledger against its model, and end-to-end (RUN=regexp chooses)
-	@go test -race -count=1 -timeout 6h ./internal/ledger -run '$(or $(RUN),TestModel|TestRandomFaults)' -rapid.checks=2500 -random-seeds=500
+soak: build tools ## the long tests: ledger, backups and end-to-end, at random (RUN=regexp chooses)
+	@go test -race -count=1 -timeout 6h ./internal/ledger -run '$(or $(RUN),TestModel|TestRandomFaults|TestCollectAtRandom)' -rapid.checks=2500 -random-seeds=500
+	@go test -count=1 -timeout 6h ./internal/backup -run '$(or $(RUN),Kill|TamperedFolders|Vanishes)' -kill-stride 1 -all-ways
 	@go test -v -count=1 -timeout 6h ./e2e/soak/... $(if $(RUN),-run '$(RUN)')
 
 .PHONY: bench

@@ -41,7 +41,6 @@ type attic struct {
 	rand    *rand.Rand
 	process *process
 	stormy  bool
-	thinned int64
 	deleted int
 }
 
