@@ -116,3 +116,16 @@ listing=$("$CRANE" export "$REGISTRY/gitops-squared/catalog:latest" - | tar -tv)
 echo "$listing"
 grep -q 'manifests/default-orders.yaml' <<<"$listing" || fail "the database is not in the catalog"
 if grep -q 'manifests/default-web.yaml' <<<"$listing"; then fail "the machine is still in the catalog"; fi
+
+step "The past answers: what happened to the machine, and what the last revisions changed"
+show "$GSQ" history web --server "$SERVER"
+show "$GSQ" revisions --server "$SERVER"
+
+step "Take the deletion back"
+deleted=$("$GSQ" history web --limit 1 -o json --server "$SERVER" 2>/dev/null | jq -r '.. | .revision? | .number? // empty' | head -n 1) || fail "gsq history"
+show "$GSQ" rollback --to "r$((deleted - 1))" --yes --reason "we still need it" --server "$SERVER"
+await "the machine is back" in_cluster web '{.spec.size}/{.spec.replicas}' medium/3
+show "$KUBECTL" get platformresources
+
+step "Prove that the registry holds what was committed, and nothing else"
+show "$GSQ" fsck --server "$SERVER"
