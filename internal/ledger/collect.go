@@ -168,6 +168,15 @@ func collectError(err error) *Error {
 	return fail(CodeRegistryUnavailable, err, "the registry did not take a part of the collection; what was done is done, and the next one goes on")
 }
 
+// errNotFreed is the error of a collection that did all but free the space. It
+// says itself what the registry met: gsq fsck finds only what the history needs.
+func errNotFreed(err error) *Error {
+	if errors.Is(err, registry.ErrCorrupt) {
+		return fail(CodeCorrupt, nil, "what is not kept is deleted, but the registry frees no space because something in it is damaged (%v); gsq fsck says whether the history needs that", err)
+	}
+	return fail(CodeRegistryUnavailable, nil, "what is not kept is deleted, but the registry has not freed the space (%v); the next collection tries again", err)
+}
+
 // report tells the log and the observer of a collection that ended.
 func (r *collection) report() {
 	if r.dryRun {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -35,7 +37,8 @@ type attic struct {
 	store *faulty.Store
 	keep  func(*ledger.Options)
 	clock wallClock
-	gate  chan struct{} // held while the history is proved: no request is carried out meanwhile
+	gate  chan struct{}          // held while the history is proved: no request is carried out meanwhile
+	hints map[string]chan string // for each client, a version of its resource that a collection is about to delete
 
 	mu      sync.Mutex
 	rand    *rand.Rand
@@ -46,7 +49,10 @@ type attic struct {
 
 func newAttic(t *testing.T, seed uint64) *attic {
 	r := rand.New(rand.NewPCG(seed, 1))
-	a := &attic{t: t, store: initialised(t), rand: r, gate: make(chan struct{}, 1)}
+	a := &attic{t: t, store: initialised(t), rand: r, gate: make(chan struct{}, 1), hints: map[string]chan string{}}
+	for i := range 3 {
+		a.hints[fmt.Sprintf("c%d", i)] = make(chan string, 1)
+	}
 	a.keep = keeping(artifact.Retention{Revisions: 2 + r.Int64N(5), Seconds: r.Int64N(100), TombstonesSeconds: r.Int64N(200)})
 	a.store.SetFault(a.fault)
 	return a
@@ -72,6 +78,15 @@ func (a *attic) fault(op faulty.Op) faulty.Fault {
 	if op.Kind == faulty.Delete {
 		a.deleted++
 	}
+	if hint := a.hints[path.Base(op.Repository)]; hint != nil && op.Kind == faulty.GetManifest && a.rand.IntN(2) == 0 {
+		// A collection examines what it is about to delete: time for a rollback
+		// to that.
+		select {
+		case hint <- op.Reference:
+		default:
+		}
+		return faulty.Delay{For: time.Duration(a.rand.IntN(3000)) * time.Millisecond}
+	}
 	if !a.stormy || a.rand.IntN(100) >= 6 {
 		return faulty.Delay{For: time.Duration(a.rand.IntN(100)) * time.Millisecond}
 	}
@@ -86,8 +101,8 @@ func (a *attic) run() {
 	a.replace(func() {})
 	ctx, cancel := context.WithCancel(context.Background())
 	var clients, weather sync.WaitGroup
-	for i := range 3 {
-		clients.Go(func() { a.client(fmt.Sprintf("c%d", i)) })
+	for name := range a.hints {
+		clients.Go(func() { a.client(name) })
 	}
 	weather.Go(func() {
 		for ctx.Err() == nil {
@@ -157,12 +172,20 @@ func (a *attic) client(name string) {
 	may := map[string]bool{"": true} // what it may be, by region
 	var versions []ledger.Outcome
 	for i := range 40 {
-		time.Sleep(time.Duration(a.draw(8000)) * time.Millisecond)
+		doomed := ""
+		select {
+		case doomed = <-a.hints[name]:
+		case <-time.After(time.Duration(a.draw(8000)) * time.Millisecond):
+		}
+		at := slices.IndexFunc(versions, func(o ledger.Outcome) bool { return o.Version.String() == doomed })
 		change := ledger.Change{Name: name, Spec: intent.Spec{Type: "vm", Size: "small", Region: fmt.Sprintf("%s-%d", name, i)}}
 		want := change.Spec.Region
 		switch n := a.draw(10); {
-		case n < 3 && len(versions) > 0:
-			back := versions[a.draw(len(versions))]
+		case (n < 3 || at >= 0) && len(versions) > 0:
+			if at < 0 {
+				at = a.draw(len(versions))
+			}
+			back := versions[at]
 			change, want = ledger.Change{Name: name, Version: back.Version}, back.After.Spec.Region
 		case n == 3:
 			change, want = ledger.Change{Name: name, Delete: true}, ""

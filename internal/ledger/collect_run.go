@@ -63,7 +63,7 @@ func (r *collection) run(ctx context.Context) error {
 	freed, err := r.l.free(ctx)
 	r.note(func(c *Collection) { c.Freed = freed })
 	if err != nil {
-		return fmt.Errorf("freeing the registry's space: %w", err)
+		return errNotFreed(err)
 	}
 	return nil
 }
@@ -154,7 +154,8 @@ func (r *collection) probe(ctx context.Context) error {
 		return fmt.Errorf("trying whether the registry deletes: %w", err)
 	}
 	if err := remove(ctx, r.ns.chain.reg, r.ns.chain.repo, a.Manifest.Digest); err != nil {
-		return fmt.Errorf("trying whether the registry deletes: %w", err)
+		// It may be an earlier probe's deletion that was carried out late.
+		return fmt.Errorf("trying whether the registry deletes: %w", unreadable(err))
 	}
 	r.probed = true
 	return nil

@@ -115,7 +115,7 @@ func (r *collection) refresh(ctx context.Context, m *mark) error {
 // slice deletes the first few of a list and returns how many are done with.
 // Only the worker may call it.
 func (r *collection) slice(ctx context.Context, m *mark, list []doomed) (int, error) {
-	ns, began := r.ns, time.Now()
+	ns := r.ns
 	if problem := ns.problem.Load(); problem != nil {
 		return 0, problem
 	}
@@ -125,9 +125,11 @@ func (r *collection) slice(ctx context.Context, m *mark, list []doomed) (int, er
 	if r.l.effective(r.l.system.content.Load().Namespaces[ns.name].Retention) != r.policy {
 		return 0, errPolicyChanged
 	}
-	if err := ns.chain.claim.check(ctx); err != nil {
+	claim := newStanding(ns.chain.claim)
+	if err := claim.check(ctx); err != nil {
 		return 0, err
 	}
+	began := time.Now() // a look at the claim that takes long leaves time for deletions
 	head := ns.state.Load()
 	present := make(map[digest.Digest]bool, len(head.Entries))
 	for _, e := range head.Entries {
@@ -142,7 +144,7 @@ func (r *collection) slice(ctx context.Context, m *mark, list []doomed) (int, er
 		errs := make([]error, len(few))
 		_ = each(ctx, len(few), func(ctx context.Context, i int) error {
 			if r.outOfReach(few[i], m, head, present) {
-				errs[i] = r.delete(ctx, few[i])
+				errs[i] = r.delete(ctx, few[i], claim)
 			}
 			return nil // what is under way is not broken off because another failed
 		})
@@ -207,11 +209,17 @@ func (r Request) bringsBack(d digest.Digest) bool {
 
 // delete deletes a manifest, what is about it first: once it is gone, nothing
 // would lead there. One that is not there is not counted.
-func (r *collection) delete(ctx context.Context, d doomed) error {
+func (r *collection) delete(ctx context.Context, d doomed, claim *standing) error {
 	for _, about := range d.referrers {
+		if err := claim.check(ctx); err != nil {
+			return err
+		}
 		if err := remove(ctx, r.ns.chain.reg, d.repo, about); err != nil && !errors.Is(err, registry.ErrNotFound) {
 			return fmt.Errorf("deleting %s of %s: %w", about, d.repo, err)
 		}
+	}
+	if err := claim.check(ctx); err != nil {
+		return err
 	}
 	err := remove(ctx, r.ns.chain.reg, d.repo, d.digest)
 	if errors.Is(err, registry.ErrNotFound) {
