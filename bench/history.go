@@ -30,6 +30,9 @@ func (s *session) measureHistory(ctx context.Context, m setting) ([]report.Row, 
 		return nil, err
 	}
 	records := page * o.set
+	if err := o.restart(ctx); err != nil { // what was read or written is forgotten
+		return nil, err
+	}
 	baseline := func(ctx context.Context, round int) (float64, error) {
 		if err := o.connect(ctx); err != nil {
 			return 0, err

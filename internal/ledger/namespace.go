@@ -260,8 +260,10 @@ func (ns *namespace) commit(ctx context.Context, b *batch, prepared func()) {
 	}
 	p.publish = func() {
 		next.Revision = Revision{Number: ns.chain.head.number, Digest: ns.chain.head.manifest.Digest, Time: ns.chain.head.time.Time()}
-		if c, err := commitOf(artifact.Thinned{Manifest: ns.chain.head.manifest, Record: p.record}); err == nil {
-			ns.l.commits.put(cacheKey{ns.name, c.Revision.Number}, c) // whoever watches asks for it at once
+		if ns.state.awaited() { // all who watch ask for its record at once
+			if c, err := commitOf(artifact.Thinned{Manifest: ns.chain.head.manifest, Record: p.record}); err == nil {
+				ns.l.commits.put(cacheKey{ns.name, c.Revision.Number}, c)
+			}
 		}
 		ns.state.Store(next)
 		ns.noteReused(b.changes)

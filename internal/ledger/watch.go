@@ -26,6 +26,13 @@ func (p *published) Store(s *state) {
 	}
 }
 
+// awaited reports whether somebody waits for the next one.
+func (p *published) awaited() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.next != nil
+}
+
 // watch returns the present content, and a channel that is closed once there
 // is another.
 func (p *published) watch() (*state, <-chan struct{}) {
