@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -20,18 +21,34 @@ func (p process) interactive() bool {
 }
 
 // ask asks a question on standard error. Everything but y and yes means no, the
-// end of the input, too.
-func (p process) ask(question string) (bool, error) {
+// end of the input, too. When ctx ends first, its error is returned at once. The
+// read cannot be interrupted then: it ends with the input or with the process.
+func (p process) ask(ctx context.Context, question string) (bool, error) {
 	if _, err := fmt.Fprintf(p.Err, "%s [y/N] ", question); err != nil {
 		return false, err
 	}
-	line, err := bufio.NewReader(io.LimitReader(p.In, maxAnswer)).ReadString('\n')
-	if err != nil && err != io.EOF {
-		return false, err
+	type answer struct {
+		line string
+		err  error
 	}
-	if !strings.HasSuffix(line, "\n") {
+	answered := make(chan answer, 1)
+	go func() {
+		line, err := bufio.NewReader(io.LimitReader(p.In, maxAnswer)).ReadString('\n')
+		answered <- answer{line, err}
+	}()
+	var a answer
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(p.Err)
+		return false, ctx.Err()
+	case a = <-answered:
+	}
+	if a.err != nil && a.err != io.EOF {
+		return false, a.err
+	}
+	if !strings.HasSuffix(a.line, "\n") {
 		fmt.Fprintln(p.Err)
 	}
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "y" || answer == "yes", nil
+	line := strings.ToLower(strings.TrimSpace(a.line))
+	return line == "y" || line == "yes", nil
 }

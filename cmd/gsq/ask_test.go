@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -16,19 +18,46 @@ func TestAsk(t *testing.T) {
 		strings.Repeat(" ", 200) + "y\n": false,
 	} {
 		var out strings.Builder
-		got, err := process{In: strings.NewReader(answer), Err: &out}.ask("Sure?")
+		got, err := process{In: strings.NewReader(answer), Err: &out}.ask(t.Context(), "Sure?")
 		if err != nil || got != want || !strings.HasPrefix(out.String(), "Sure? [y/N] ") {
 			t.Errorf("%q: %v, %v, printed %q", answer, got, err, out.String())
 		}
 	}
 	broken := errors.New("broken")
-	if yes, err := (process{In: iotest.ErrReader(broken), Err: &strings.Builder{}}).ask("Sure?"); yes || !errors.Is(err, broken) {
+	if yes, err := (process{In: iotest.ErrReader(broken), Err: &strings.Builder{}}).ask(t.Context(), "Sure?"); yes || !errors.Is(err, broken) {
 		t.Errorf("%v, %v", yes, err)
 	}
 	if (process{In: strings.NewReader("y\n")}).interactive() {
 		t.Error("a text is taken for a terminal")
 	}
 }
+
+// A question that nobody answers ends with the context, which a signal ends.
+func TestAQuestionEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	in, answer := io.Pipe()
+	defer answer.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := make(chan struct{})
+	p := process{In: in, Err: writerFunc(func(b []byte) (int, error) {
+		if strings.HasSuffix(string(b), "[y/N] ") {
+			close(asked)
+		}
+		return len(b), nil
+	})}
+	go func() {
+		<-asked
+		cancel()
+	}()
+	dry := &api.RollbackResponse{Namespace: "shop"}
+	if err := p.agree(ctx, rollbackOptions{to: "r2"}, dry); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (w writerFunc) Write(b []byte) (int, error) { return w(b) }
 
 // Before a namespace is rolled back, what changes is shown, on standard error,
 // and only a yes lets it happen.
@@ -42,7 +71,7 @@ func TestAgreeToARollback(t *testing.T) {
 	for answer, agrees := range map[string]bool{"yes\n": true, "no\n": false, "": false} {
 		var out, shown strings.Builder
 		p := process{In: strings.NewReader(answer), Out: &out, Err: &shown}
-		if err := p.agree(rollbackOptions{to: "r2"}, dry); (err == nil) != agrees {
+		if err := p.agree(t.Context(), rollbackOptions{to: "r2"}, dry); (err == nil) != agrees {
 			t.Errorf("%q: %v", answer, err)
 		}
 		for _, want := range []string{"- shop/db would be deleted", "~ shop/web would be updated", "+   size: small", "back to r2? 2 resources change, 1 of them are deleted. [y/N]"} {

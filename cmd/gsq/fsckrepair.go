@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"strings"
 	"time"
 
 	"gitops-squared.io/gsq/api"
@@ -139,12 +136,11 @@ const readyWait = 5 * time.Minute
 
 func (r *ownRepairer) begin(ctx context.Context) (func(), error) {
 	if !r.yes {
-		fmt.Fprintf(r.p.Err, "To repair, gsq takes the writer claim of %s under %s. A server that runs on it writes nothing more until it is restarted.\nTake it? [y/N] ", r.place.name, r.place.prefix)
-		line, err := bufio.NewReader(io.LimitReader(r.p.In, 100)).ReadString('\n')
-		if answer := strings.ToLower(strings.TrimSpace(line)); answer != "y" && answer != "yes" {
-			if err != nil && line == "" {
-				fmt.Fprintln(r.p.Err)
-			}
+		yes, err := r.p.ask(ctx, fmt.Sprintf("To repair, gsq takes the writer claim of %s under %s. A server that runs on it writes nothing more until it is restarted.\nTake it?", r.place.name, r.place.prefix))
+		if err != nil {
+			return nil, fmt.Errorf("not repaired: nobody answered: %v", err)
+		}
+		if !yes {
 			return nil, errors.New("not repaired: it was not confirmed; --yes confirms it, and --server URL besides --registry has the server do it")
 		}
 	}

@@ -114,7 +114,7 @@ func rollBackNamespace(ctx context.Context, p process, o rollbackOptions) error 
 		if o.dryRun || dry.RolledBack == 0 {
 			return printRollback(p, o.output.value, dry)
 		}
-		if err := p.agree(o, dry); err != nil {
+		if err := p.agree(ctx, o, dry); err != nil {
 			return err
 		}
 		request.Confirm = true // what would be deleted was shown
@@ -130,7 +130,7 @@ func rollBackNamespace(ctx context.Context, p process, o rollbackOptions) error 
 }
 
 // agree shows what a rollback would change, and asks whether to do it.
-func (p process) agree(o rollbackOptions, dry *api.RollbackResponse) error {
+func (p process) agree(ctx context.Context, o rollbackOptions, dry *api.RollbackResponse) error {
 	shown := p
 	shown.Out = p.Err // standard output is for what was done
 	style := o.output.value
@@ -146,9 +146,12 @@ func (p process) agree(o rollbackOptions, dry *api.RollbackResponse) error {
 			deleted++
 		}
 	}
-	yes, err := p.ask(fmt.Sprintf("Roll namespace %s back to %s? %d resources change, %d of them are deleted.", dry.Namespace, o.to, dry.RolledBack, deleted))
-	if err == nil && !yes {
-		err = errors.New("nothing was rolled back")
+	yes, err := p.ask(ctx, fmt.Sprintf("Roll namespace %s back to %s? %d resources change, %d of them are deleted.", dry.Namespace, o.to, dry.RolledBack, deleted))
+	switch {
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("interrupted: nothing was rolled back: %w", err)
+	case err == nil && !yes:
+		return errors.New("nothing was rolled back")
 	}
 	return err
 }
