@@ -59,6 +59,9 @@ source is named, and ends the backup unless --keep-going is given.`,
 		if err != nil {
 			return err
 		}
+		if err := givenMoment(cmd, o.at); err != nil {
+			return err
+		}
 		at, err := parseCopyTime(o.at, time.Now())
 		if err != nil {
 			return err
@@ -172,8 +175,8 @@ func runBackup(ctx context.Context, p process, b backup.Options, o backupOptions
 // printCopy says what was copied.
 func printCopy(w io.Writer, what string, r backup.Report) error {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s: %d namespaces, %d artifacts, of which %d were copied: %s in %s\n",
-		what, len(r.Cuts)-1, r.Artifacts, r.Copied, volume(r.Bytes, r.Took), r.Took.Round(time.Millisecond))
+	fmt.Fprintf(&out, "%s: %s, %s, of which %d were copied: %s in %s\n",
+		what, plural(len(r.Cuts)-1, "namespace"), plural(int(r.Artifacts), "artifact"), r.Copied, volume(r.Bytes, r.Took), r.Took.Round(time.Millisecond))
 	if r.Removed > 0 {
 		fmt.Fprintf(&out, "%d old versions are not in it: retention has removed them\n", r.Removed)
 	}

@@ -136,9 +136,9 @@ func fsckProgress(p process) (show func(fsck.Summary), stop func()) {
 	return func(s fsck.Summary) {
 			of := ""
 			if s.OfNamespaces > 0 {
-				of = fmt.Sprintf("%d of %d namespaces, ", s.Namespaces, s.OfNamespaces)
+				of = fmt.Sprintf("%d of %s, ", s.Namespaces, counted(int64(s.OfNamespaces), "namespace"))
 			}
-			fmt.Fprintf(p.Err, "\r\x1b[K%s%d revisions, %d versions, %s; %d findings", of, s.Revisions, s.Versions, volume(s.Bytes, time.Since(began)), s.Errors+s.Warnings+s.Infos)
+			fmt.Fprintf(p.Err, "\r\x1b[K%s%s, %s, %s; %s", of, counted(s.Revisions, "revision"), counted(s.Versions, "version"), volume(s.Bytes, time.Since(began)), counted(int64(s.Errors+s.Warnings+s.Infos), "finding"))
 		}, func() {
 			fmt.Fprint(p.Err, "\r\x1b[K")
 		}

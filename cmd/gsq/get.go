@@ -49,6 +49,9 @@ is what the API answers, which can be applied, too; name is the bare names.`,
 			if err := o.scope.complete(cmd); err != nil {
 				return err
 			}
+			if err := givenMoment(cmd, o.filter.At); err != nil {
+				return err
+			}
 			return runGet(cmd.Context(), p, o, args)
 		},
 	}

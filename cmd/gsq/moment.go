@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"gitops-squared.io/gsq/internal/artifact"
 )
 
@@ -31,6 +33,15 @@ func parseMoment(text string, now time.Time) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%q is not %s", text, momentForms)
+}
+
+// givenMoment refuses a flag --at that is given, but empty, as when a variable is
+// not set: it must not mean now.
+func givenMoment(cmd *cobra.Command, at string) error {
+	if at == "" && cmd.Flags().Changed("at") {
+		return usagef("--at is given, but empty; it must be %s", momentForms)
+	}
+	return nil
 }
 
 // lastTime is the last moment, not after now, when clocks showed the time of

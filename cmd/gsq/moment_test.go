@@ -6,6 +6,19 @@ import (
 	"time"
 )
 
+// An empty --at, as of a variable that is not set, does not mean now.
+func TestEmptyMomentIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"get", "--at", ""}, {"get", "web", "--at="}, {"backup", "--to", "nowhere", "--at", ""}, {"restore", "--from", "nowhere", "--at", ""},
+	} {
+		got := gsq(t, []string{"GSQ_SERVER=http://127.0.0.1:1"}, "", args...)
+		if got.code != exitUsage || !strings.Contains(got.err, "--at is given, but empty") {
+			t.Errorf("%q: code %d, error %q", args, got.code, got.err)
+		}
+	}
+}
+
 func TestMoments(t *testing.T) {
 	t.Parallel()
 	zone := time.FixedZone("", 2*60*60)

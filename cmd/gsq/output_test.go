@@ -33,6 +33,20 @@ func TestTableQuotesWhatIsNotPrintable(t *testing.T) {
 	}
 }
 
+// Rows whose last cells are empty are aligned with the others.
+func TestTableWithoutLastCells(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	rows := [][]string{{"r1", "a long name", "why"}, {"r2", "b", ""}, {"r3", "", ""}, {"r4", "c", "so"}}
+	if err := writeTable(&b, []string{"REVISION", "ACTOR", "REASON"}, rows); err != nil {
+		t.Fatal(err)
+	}
+	want := "REVISION   ACTOR         REASON\nr1         a long name   why\nr2         b\nr3\nr4         c             so\n"
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
 func TestDiffer(t *testing.T) {
 	t.Parallel()
 	answer := &api.ApplyResponse{Namespace: "prod", Changes: []api.Change{
