@@ -20,6 +20,7 @@ type backend struct {
 	registry  registry.Registry
 	exclusive bool         // nobody else can write it
 	fresh     bool         // it may be taken for empty
+	restoring bool         // a restore into it was begun and not finished
 	handler   http.Handler // its /v2/; nil when it is external
 	host      string       // where others find it; empty when it is embedded
 	insecure  bool         // …by plain HTTP
@@ -28,6 +29,10 @@ type backend struct {
 
 	probe func(ctx context.Context) // logs what it can do
 	ready func() error              // called once, when the ledger is loaded
+
+	beginRestore func() error // before the first write of a restore
+	endRestore   func() error // when all of it is committed; instead of ready
+
 	close func() error
 }
 
@@ -68,17 +73,24 @@ func openEmbedded(c *settings, durability embedded.Durability, log *slog.Logger)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the embedded registry in %s: %w", data.value, err), store.Close())
 	}
+	restoring, err := store.Restoring()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the embedded registry in %s: %w", data.value, err), store.Close())
+	}
 	log.Info("registry opened", "kind", "embedded", "data", data.value, "durability", string(durability), "new", !initialised)
 	if durability == embedded.DurabilityNone {
 		log.Warn("--durability none: what is acknowledged survives the end of this process, but not the loss of power")
 	}
 	return &backend{
-		registry: store, exclusive: true, fresh: !initialised, insecure: true,
+		registry: store, exclusive: true, fresh: !initialised && !restoring, restoring: restoring, insecure: true,
 		handler: store.Handler(embedded.HandlerOptions{ReservedPrefix: prefix}),
 		metrics: []prometheus.Collector{store.Collector()},
 		probe:   func(context.Context) {},
 		ready:   store.MarkInitialised,
 		close:   store.Close,
+
+		beginRestore: store.BeginRestore,
+		endRestore:   store.EndRestore,
 	}, nil
 }
 
@@ -105,5 +117,9 @@ func connectBackend(c *settings, address remote.Address, certificates []byte, lo
 		},
 		ready: func() error { return nil },
 		close: func() error { return nil },
+
+		// Nobody takes an external registry for empty without being told.
+		beginRestore: func() error { return nil },
+		endRestore:   func() error { return nil },
 	}, nil
 }

@@ -146,7 +146,7 @@ func runRestore(ctx context.Context, p process, source *backup.Copy, at time.Tim
 	} else {
 		fmt.Fprintln(p.Err, "This takes 15 seconds more than the copying: a writer that may still be at work has to show itself.")
 	}
-	if err := checkFresh(ctx, back, prefix.value, where); err != nil {
+	if err := prepareRestore(ctx, back, prefix.value, where); err != nil {
 		return err
 	}
 	progress := new(backup.Progress)
@@ -158,12 +158,12 @@ func runRestore(ctx context.Context, p process, source *backup.Copy, at time.Tim
 	stop()
 	if errors.Is(err, backup.ErrRestored) {
 		_, err := fmt.Fprintf(p.Out, "%s under %s holds this backup already; nothing was done\n", where, prefix.value)
-		return errors.Join(err, back.ready())
+		return errors.Join(err, back.endRestore())
 	}
 	if err != nil {
 		return adviseRestore(err)
 	}
-	if err := back.ready(); err != nil {
+	if err := back.endRestore(); err != nil {
 		return err
 	}
 	for _, f := range report.Faults {
@@ -172,14 +172,18 @@ func runRestore(ctx context.Context, p process, source *backup.Copy, at time.Tim
 	return printCopy(p.Out, "restored "+source.Prefix+" into "+where+" under "+prefix.value, report)
 }
 
-// checkFresh refuses a data folder that was in use and has lost its system
-// catalog: it is not empty, but damaged.
-func checkFresh(ctx context.Context, back *backend, prefix, where string) error {
-	if !back.exclusive || back.fresh {
+// prepareRestore notes in an empty data folder that a restore begins there, so
+// that no server takes it for empty if that ends early. It refuses a folder that
+// was in use and has lost its system catalog: it is not empty, but damaged.
+func prepareRestore(ctx context.Context, back *backend, prefix, where string) error {
+	if !back.exclusive {
 		return nil
 	}
 	_, err := back.registry.Resolve(ctx, artifact.Layout{Prefix: prefix}.System(), artifact.Latest)
 	if errors.Is(err, registry.ErrNotFound) {
+		if back.fresh || back.restoring {
+			return back.beginRestore()
+		}
 		return fmt.Errorf("%s was in use, but has no system catalog under %s: it is damaged, or has another prefix; restore into another folder", where, prefix)
 	}
 	return err

@@ -93,6 +93,11 @@ func runServe(ctx context.Context, p process, config *settings, log *slog.Logger
 	if err != nil {
 		return err
 	}
+	if back.restoring {
+		folder := config.get(settingData).value
+		err := fmt.Errorf("a restore into %s was not finished; run it again: gsq restore --from BACKUP --data %s", folder, folder)
+		return errors.Join(err, back.close())
+	}
 	prefix := config.get(settingPrefix).value
 	writes, requests := metrics.NewLedger(), metrics.NewRegistry()
 	book, err := ledger.New(ledger.Options{

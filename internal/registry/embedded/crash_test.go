@@ -284,6 +284,33 @@ func TestCrashAtEveryOperation(t *testing.T) {
 	}
 }
 
+func TestRestoreMarker(t *testing.T) {
+	t.Parallel()
+	fs := vfs.NewCrashableMem()
+	s := open(t, embedded.Options{FS: fs, Folder: "/data"})
+	marks := func(what string, s *embedded.Store, restoring, initialised bool) {
+		t.Helper()
+		r, err := s.Restoring()
+		i, err2 := s.Initialised()
+		if r != restoring || i != initialised || err != nil || err2 != nil {
+			t.Errorf("%s: restoring %v, %v; initialised %v, %v", what, r, err, i, err2)
+		}
+	}
+	marks("new", s, false, false)
+	for range 2 {
+		if err := s.BeginRestore(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	marks("begun, after a crash", open(t, embedded.Options{FS: crash(fs, 0, 1), Folder: "/data"}), true, false)
+	for range 2 {
+		if err := s.EndRestore(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	marks("ended, after a crash", open(t, embedded.Options{FS: crash(fs, 0, 1), Folder: "/data"}), false, true)
+}
+
 func TestMarker(t *testing.T) {
 	t.Parallel()
 	fs := vfs.NewCrashableMem()

@@ -23,6 +23,8 @@ const (
 	blobsName    = "blobs"
 	uploadsName  = "uploads"
 
+	restoringFile = "restoring"
+
 	newestLogFile = "newest-log"
 )
 
