@@ -80,6 +80,8 @@ func (s *Server) admit(ctx huma.Context, next func(huma.Context)) {
 	switch {
 	case p != nil:
 		p.with(faults).write(w)
+	case len(faults) > 0 && reading(r):
+		invalidRead(faults...).write(w)
 	case len(faults) > 0:
 		invalid(faults).write(w)
 	default:
@@ -141,15 +143,16 @@ func (r *rule) parameter(name, text string) []api.Fault {
 	return []api.Fault{{Parameter: name, Detail: detail}}
 }
 
+func reading(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
 // preconditions checks If-Match and If-None-Match, and joins the lines of
 // those that are spread over several (RFC 9110, section 5.3). A precondition
 // that the operation does not know must not be passed over on a write.
 func (c *contract) preconditions(r *http.Request) []api.Fault {
 	var faults []api.Fault
-	reading := r.Method == http.MethodGet || r.Method == http.MethodHead
 	for _, name := range []string{"If-Match", "If-None-Match"} {
 		lines := r.Header.Values(name)
-		if len(lines) == 0 || reading && !c.headers[name] {
+		if len(lines) == 0 || reading(r) && !c.headers[name] {
 			continue
 		}
 		if !c.headers[name] {
@@ -163,7 +166,7 @@ func (c *contract) preconditions(r *http.Request) []api.Fault {
 			faults = append(faults, api.Fault{Header: name, Detail: err.Error()})
 		case parsed.empty():
 			faults = append(faults, api.Fault{Header: name, Detail: "must not be empty"})
-		case name == "If-None-Match" && !reading && !parsed.any:
+		case name == "If-None-Match" && !reading(r) && !parsed.any:
 			faults = append(faults, api.Fault{Header: name, Detail: "only * is supported on a write"})
 		}
 		r.Header.Set(name, joined)

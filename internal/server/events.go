@@ -41,7 +41,7 @@ func (s *Server) addEvents(a huma.API) {
 func (s *Server) events(ctx context.Context, in *eventsInput) (*eventsOutput, error) {
 	known, fault := lastEvent(in)
 	if fault != nil {
-		return nil, invalid([]api.Fault{*fault})
+		return nil, invalidRead(*fault)
 	}
 	if err := s.ledger.Ready(); err != nil {
 		return nil, s.problemOf(ctx, err, translation{})
@@ -56,7 +56,7 @@ func (s *Server) events(ctx context.Context, in *eventsInput) (*eventsOutput, er
 	case known > now.Number:
 		fault := placeOf(in)
 		fault.Detail = "is " + strconv.FormatInt(known, 10) + ", but the last revision is " + strconv.FormatInt(now.Number, 10) + "; begin without it"
-		return nil, invalid([]api.Fault{fault})
+		return nil, invalidRead(fault)
 	}
 	if !s.streams.take() {
 		return nil, overloaded("Too many event streams are open, or the server is stopping; try again.")

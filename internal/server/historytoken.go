@@ -39,7 +39,7 @@ func historyPlace(namespace, name, parameter string) (historyToken, error) {
 	default:
 		return t, nil
 	}
-	return historyToken{}, invalid([]api.Fault{{Parameter: "continue", Detail: detail}})
+	return historyToken{}, invalidRead(api.Fault{Parameter: "continue", Detail: detail})
 }
 
 func (t historyToken) place() ledger.Place {

@@ -99,10 +99,10 @@ func (s *Server) position(namespace string, chosen filters, parameter string) (t
 	}
 	at, err := parseToken(parameter)
 	if err != nil {
-		return token{}, invalid([]api.Fault{{Parameter: "continue", Detail: err.Error()}})
+		return token{}, invalidRead(api.Fault{Parameter: "continue", Detail: err.Error()})
 	}
 	if at.Namespace != namespace || at.Filters != chosen.fingerprint() {
-		return token{}, invalid([]api.Fault{{Parameter: "continue", Detail: "belongs to another list; namespace, type, region, namePrefix and at must be those of the first page"}})
+		return token{}, invalidRead(api.Fault{Parameter: "continue", Detail: "belongs to another list; namespace, type, region, namePrefix and at must be those of the first page"})
 	}
 	if at.expired(s.now()) {
 		return token{}, newProblem(api.CodeRevisionExpired, "the list began more than %s ago; start again without continue", tokenLife.Round(time.Minute))

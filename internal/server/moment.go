@@ -36,7 +36,7 @@ func parseMoment(text string) (moment, error) {
 func (s *Server) revisionAt(ctx context.Context, namespace, parameter, text string) (int64, error) {
 	m, err := parseMoment(text)
 	if err != nil {
-		return 0, invalid([]api.Fault{{Parameter: parameter, Detail: err.Error()}})
+		return 0, invalidRead(api.Fault{Parameter: parameter, Detail: err.Error()})
 	}
 	if m.number > 0 {
 		return m.number, nil

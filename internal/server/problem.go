@@ -46,12 +46,21 @@ func (p *problem) with(faults []api.Fault) *problem {
 	return p
 }
 
-// invalid is the problem of a request with faults.
+// invalid is the problem of a write with faults.
 func invalid(faults []api.Fault) *problem {
+	return newProblem(api.CodeInvalid, "The request has %s; nothing changed.", counted(faults)).with(faults)
+}
+
+// invalidRead is the problem of a read with faults.
+func invalidRead(faults ...api.Fault) *problem {
+	return newProblem(api.CodeInvalid, "The request has %s.", counted(faults)).with(faults)
+}
+
+func counted(faults []api.Fault) string {
 	if len(faults) == 1 {
-		return newProblem(api.CodeInvalid, "The request has a fault; nothing changed.").with(faults)
+		return "a fault"
 	}
-	return newProblem(api.CodeInvalid, "The request has %d faults; nothing changed.", len(faults)).with(faults)
+	return fmt.Sprintf("%d faults", len(faults))
 }
 
 func (p *problem) Error() string { return p.Problem.Error() }

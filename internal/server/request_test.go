@@ -178,6 +178,38 @@ func TestQueryParameters(t *testing.T) {
 	f.wantNothing()
 }
 
+// A write says that nothing changed; of a read that goes without saying.
+func TestWhatFaultsSayChanged(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.do("POST", shop, vm).want(201)
+	for request, want := range map[string]string{
+		"GET " + shop + "?limit=0":           "The request has a fault.",
+		"GET " + shop + "?limit=0&at=":       "The request has 2 faults.",
+		"GET " + shop + "/a?at=":             "The request has a fault.",
+		"GET " + shop + "?at=yesterday":      "The request has a fault.",
+		"GET " + shopEvents + "?after=98":    "The request has a fault.",
+		"DELETE " + shop + "/a?dryRun=x":     "The request has a fault; nothing changed.",
+		"DELETE " + shop + "/my_db?dryRun=x": "The request has 2 faults; nothing changed.",
+	} {
+		method, target, _ := strings.Cut(request, " ")
+		if got := f.do(method, target, "").problem(400, api.CodeInvalid).Detail; got != want {
+			t.Errorf("%s: %q, want %q", request, got, want)
+		}
+	}
+}
+
+// Bounds are written as people write them.
+func TestBoundsHaveNoExponents(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.do("POST", shop, vm).want(201)
+	p := f.do("PUT", "/api/v1/namespaces/shop/retention", `{"revisions":1000001}`).problem(400, api.CodeInvalid)
+	if want := "must be between 0 and 1000000, not 1000001"; len(p.Errors) != 1 || p.Errors[0].Detail != want {
+		t.Errorf("faults %v, want %q", p.Errors, want)
+	}
+}
+
 func TestFaultsOfQueryHeadersAndBodyComeAtOnce(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -63,7 +63,7 @@ func (s *Server) commitOf(ctx context.Context, namespace, revision string) (ledg
 	}
 	number, err := artifact.ParseRevisionTag(revision)
 	if err != nil {
-		return ledger.Commit{}, invalid([]api.Fault{{Parameter: "revision", Detail: err.Error()}})
+		return ledger.Commit{}, invalidRead(api.Fault{Parameter: "revision", Detail: err.Error()})
 	}
 	return s.ledger.Commit(ctx, namespace, number)
 }

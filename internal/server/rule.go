@@ -187,11 +187,14 @@ func alternatives(list []string) string {
 func bounds(minimum, maximum *float64) string {
 	switch {
 	case minimum != nil && maximum != nil:
-		return fmt.Sprintf("between %v and %v", *minimum, *maximum)
+		return fmt.Sprintf("between %s and %s", decimal(*minimum), decimal(*maximum))
 	case minimum != nil:
-		return fmt.Sprintf("at least %v", *minimum)
+		return fmt.Sprintf("at least %s", decimal(*minimum))
 	case maximum != nil:
-		return fmt.Sprintf("at most %v", *maximum)
+		return fmt.Sprintf("at most %s", decimal(*maximum))
 	}
 	return "a number that a computer can hold"
 }
+
+// decimal writes a number without an exponent.
+func decimal(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }

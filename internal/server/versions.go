@@ -52,7 +52,7 @@ func originOf(e ledger.HistoryEntry) api.Origin {
 func (s *Server) storedVersion(ctx context.Context, namespace, name, parameter, text string) (ledger.Stored, error) {
 	version, err := intent.ParseVersion(text)
 	if err != nil {
-		return ledger.Stored{}, invalid([]api.Fault{{Parameter: parameter, Detail: err.Error()}})
+		return ledger.Stored{}, invalidRead(api.Fault{Parameter: parameter, Detail: err.Error()})
 	}
 	return s.ledger.Version(ctx, namespace, name, version)
 }
