@@ -246,7 +246,7 @@ func (r *catalogReplay) undo(c *chain, rev *revision, change artifact.RecordChan
 	}
 	if what.named != (ref{}) {
 		r.resources.see(name, what.named, rev, !c.complete)
-		if sound && rev.deep {
+		if sound && rev.deep && !r.resources.again(name, what.named, change.Operation) {
 			r.resources.verify(c, rev.number, name, what.named)
 		}
 	}

@@ -75,7 +75,8 @@ func TestNothingIsWrong(t *testing.T) {
 	standard(b)
 	found, s := check(t, b.store)
 	expect(t, found)
-	if s.Namespaces != 3 || s.Revisions != 12+3+1+7 || s.Versions != 16+2 || s.Thinned != 0 || s.Deployments != 2 || !s.Clean() {
+	// A version that is brought back is read once.
+	if s.Namespaces != 3 || s.Revisions != 12+3+1+7 || s.Versions != 15+2 || s.Thinned != 0 || s.Deployments != 2 || !s.Clean() {
 		t.Errorf("%+v", s)
 	}
 }

@@ -29,11 +29,12 @@ type resources struct {
 type resource struct {
 	newest  ref // of the newest record that names it
 	at      int64
-	thinned bool   // …which is kept in a checkpoint
-	unsure  bool   // a revision that is missing may have named it later
-	excused bool   // a record of it is wrong, which was reported
-	named   []mark // every version that a record names
-	later   []ref  // by records above the head that was checked up to
+	thinned bool         // …which is kept in a checkpoint
+	unsure  bool         // a revision that is missing may have named it later
+	excused bool         // a record of it is wrong, which was reported
+	named   []mark       // every version that a record names
+	back    map[ref]bool // versions that rollbacks brought back, and that were read for these
+	later   []ref        // by records above the head that was checked up to
 }
 
 // mark is a version that a record names.
@@ -96,6 +97,22 @@ func (r *resources) see(name string, named ref, rev *revision, afterGap bool) {
 		d = verified
 	}
 	one.named = append(one.named, mark{named.version, d})
+}
+
+// again reports whether a version was read for a newer revision, which brought it
+// back. Only the digests of such versions are held for that.
+func (r *resources) again(name string, named ref, operation string) bool {
+	one := r.one(name)
+	if one.back[named] {
+		return true
+	}
+	if operation == opRollback {
+		if one.back == nil {
+			one.back = map[ref]bool{}
+		}
+		one.back[named] = true
+	}
+	return false
 }
 
 // keep notes that a revision that is not thinned has a version.

@@ -33,6 +33,10 @@ func TestTamperedResources(t *testing.T) {
 			b.store.RemoveTag(shop.resource("b"), shop.version(3, "b").Version)
 			b.store.DropManifest(shop.resource("b"), shop.version(3, "b").Digest)
 		}, want: []string{"version-missing shop r3 b"}},
+		{name: "version missing that a rollback names, too", after: func(b *book, shop *chainBook) {
+			b.store.RemoveTag(shop.resource("a"), shop.version(6, "a").Version)
+			b.store.DropManifest(shop.resource("a"), shop.version(6, "a").Digest)
+		}, want: []string{"version-missing shop r6 a"}},
 		{name: "version tag missing", after: func(b *book, shop *chainBook) {
 			b.store.RemoveTag(shop.resource("b"), shop.version(3, "b").Version)
 		}, want: []string{"version-tag-missing shop r3 b"}},
