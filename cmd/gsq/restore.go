@@ -49,7 +49,7 @@ again: it goes on. A registry that is not empty is refused.`,
 	config.addFlags(cmd.Flags())
 	cmd.Flags().StringVar(&o.from, "from", "", "the backup: a folder, a file that ends with .tar, -, or oci://HOST/PREFIX; required")
 	cmd.Flags().StringVar(&o.at, "at", "", "restore the state of that time, rather than the backup's last")
-	cmd.Flags().BoolVar(&o.keepGoing, "keep-going", false, "restore what is left of a damaged backup; the last revision of each namespace must be whole")
+	cmd.Flags().BoolVar(&o.keepGoing, "keep-going", false, "restore what is left of a damaged backup, of which the last revision of each namespace must be whole; the exit code is 1 nevertheless")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		from, err := parseCopyPlace("from", o.from)
 		if err != nil {
@@ -169,7 +169,11 @@ func runRestore(ctx context.Context, p process, source *backup.Copy, at time.Tim
 	for _, f := range report.Faults {
 		fmt.Fprintln(p.Err, "damaged, and not restored:", f)
 	}
-	return printCopy(p.Out, "restored "+source.Prefix+" into "+where+" under "+prefix.value, report)
+	err = printCopy(p.Out, "restored "+source.Prefix+" into "+where+" under "+prefix.value, report)
+	if err == nil && len(report.Faults) > 0 {
+		err = fmt.Errorf("%w: %d things were not restored, and are named above", backup.ErrDamaged, len(report.Faults))
+	}
+	return err
 }
 
 // prepareRestore notes in an empty data folder that a restore begins there, so

@@ -86,6 +86,9 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	if err := o.Target.begin(ctx); err != nil {
 		return Report{}, err
 	}
+	if err := checkHistory(ctx, newReader(o.Source, o.Prefix, nil, o.Log), o.Target.kept(), o.Target.heads()); err != nil {
+		return Report{}, err
+	}
 	c := newCopier(newReader(o.Source, o.Prefix, o.Target.kept(), o.Log), o.Target, o.KeepGoing, o.Progress)
 	p, err := c.copyAll(ctx, o.At, nil)
 	if err != nil {

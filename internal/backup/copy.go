@@ -28,6 +28,9 @@ type Target interface {
 	// kept is what an earlier run has copied; nil if that cannot be read.
 	kept() Source
 
+	// heads is where the last finished run that can be read has cut the chains.
+	heads() []Cut
+
 	// has returns an artifact's manifest, and true, if all of it is there.
 	has(ctx context.Context, at place) (registry.Manifest, bool)
 

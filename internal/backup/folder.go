@@ -335,6 +335,19 @@ func (f *Folder) Close() error {
 
 func (f *Folder) kept() Source { return f.copied }
 
+func (f *Folder) heads() []Cut {
+	if f.before == nil {
+		return nil
+	}
+	system, _ := f.before.cut("")
+	cuts := []Cut{system}
+	for name := range f.before.Namespaces {
+		cut, _ := f.before.cut(name)
+		cuts = append(cuts, cut)
+	}
+	return cuts
+}
+
 // trusted reports whether a finished run vouches for what is in a repository.
 func (f *Folder) trusted(l *layout) bool {
 	return !f.verify && f.finished && l.digest != "" && f.before.Repositories[l.name] == l.digest

@@ -60,6 +60,8 @@ func (t *Registry) begin(ctx context.Context) error {
 
 func (t *Registry) kept() Source { return nil }
 
+func (t *Registry) heads() []Cut { return nil }
+
 func (t *Registry) has(ctx context.Context, at place) (registry.Manifest, bool) {
 	if t.verify {
 		a, err := t.to.Get(ctx, t.prefix+at.repo, at.digest.String())

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -105,7 +106,11 @@ func describeCopy(f files, prefix string) (*Copy, error) {
 	if len(found) != 1 {
 		return nil, fmt.Errorf("%w: it holds %d repositories named …%s, and no %s", ErrNothing, len(found), system, descriptionFile)
 	}
-	c.Prefix = found[0][:len(found[0])-len(system)]
+	before, ok := strings.CutSuffix(found[0], system)
+	if !ok || before == "" {
+		return nil, fmt.Errorf("%w: its repository %s has no prefix: this is a folder within a backup, give the one above it that has %s", ErrNothing, found[0], descriptionFile)
+	}
+	c.Prefix = before
 	return c, nil
 }
 

@@ -362,10 +362,17 @@ func TestIncrements(t *testing.T) {
 	// Of another registry, although its names are the same.
 	foreign := faulty.New()
 	full(t, foreign, 6)
-	f := quickFolder(dir)
-	defer f.Close()
-	if _, err := Run(t.Context(), Options{Source: foreign, Prefix: testPrefix, Target: f, Log: quiet()}); err == nil {
-		t.Error("another registry was backed up into the same folder")
+	before = filesOf(t, dir)
+	for _, keepGoing := range []bool{false, true} {
+		f := quickFolder(dir)
+		_, err := Run(t.Context(), Options{Source: foreign, Prefix: testPrefix, Target: f, Log: quiet(), KeepGoing: keepGoing})
+		if !errors.Is(err, ErrOther) || errors.Is(err, ErrDamaged) {
+			t.Errorf("another registry into the same folder, keep going %v: %v, want ErrOther", keepGoing, err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		sameFiles(t, filesOf(t, dir), before)
 	}
 	if _, err := restore(t, dir, faulty.New(), testPrefix, time.Time{}); err != nil {
 		t.Errorf("after the refusal: %v", err)

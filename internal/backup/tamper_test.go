@@ -350,6 +350,31 @@ func TestOversizedFiles(t *testing.T) {
 
 // What is damaged in a registry is named and ends the backup. With KeepGoing
 // the rest is copied, and can be restored.
+// A folder within a backup has repositories without a prefix.
+func TestFolderWithinABackup(t *testing.T) {
+	t.Parallel()
+	source := faulty.New()
+	small(t, source, 23)
+	dir := filepath.Join(t.TempDir(), "copy")
+	run(t, source, quickFolder(dir))
+	mark, err := os.ReadFile(filepath.Join(dir, testPrefix, "system", layoutFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, path := range map[string]string{
+		"folder": filepath.Join(dir, testPrefix),
+		"tar":    writeTar(t, []entry{{tar.Header{Name: "system/" + layoutFile, Mode: 0o600, Typeflag: tar.TypeReg, Size: int64(len(mark))}, string(mark)}}),
+	} {
+		c, err := Open(path, "")
+		if err == nil {
+			c.Close()
+		}
+		if !errors.Is(err, ErrNothing) || !strings.Contains(err.Error(), "give the one above it") {
+			t.Errorf("%s: %v, want ErrNothing and what to give", what, err)
+		}
+	}
+}
+
 func TestDamagedSources(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

@@ -32,6 +32,8 @@ func (t *Tar) begin(context.Context) error { return nil }
 
 func (t *Tar) kept() Source { return nil }
 
+func (t *Tar) heads() []Cut { return nil }
+
 func (t *Tar) has(context.Context, place) (registry.Manifest, bool) {
 	return registry.Manifest{}, false
 }
