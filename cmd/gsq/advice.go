@@ -35,7 +35,7 @@ func advise(err error) error {
 	case api.CodeNamespaceNotFound:
 		return withHint(err, `"gsq namespaces" lists what there is; the first apply creates a namespace`)
 	case api.CodeConfirm:
-		return withHint(err, `"gsq diff --prune" shows what would be deleted; --confirm does it`)
+		return withHint(unconfirmed(err), `"gsq diff --prune" shows what would be deleted; --confirm does it`)
 	case api.CodeQueueFull, api.CodeOverloaded, api.CodeRegistryUnavailable, api.CodeNotReady:
 		return withHint(err, "nothing changed; try again")
 	case api.CodeOutcomeUnknown:
@@ -44,6 +44,16 @@ func advise(err error) error {
 		return withHint(err, "--server or GSQ_SERVER must name a gsq server")
 	}
 	return err
+}
+
+// unconfirmed is an error of the deletion guard without what it tells callers of
+// the API to send: of gsq that is a flag.
+func unconfirmed(err error) error {
+	text, _, cut := strings.Cut(err.Error(), " (repeat the request with")
+	if !cut {
+		return err
+	}
+	return &located{text: text, cause: err}
 }
 
 // locate says where in the input the faults of a problem lie: their pointers

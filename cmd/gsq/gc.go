@@ -149,6 +149,8 @@ func printCollection(p process, c *api.Collection) error {
 		fmt.Fprintf(&b, "namespace %s keeps everything\n", c.Namespace)
 	case c.DryRun:
 		fmt.Fprintf(&b, "namespace %s: would delete %s (dry run)\n", c.Namespace, gcCounts(c))
+	case c.Problem != nil && c.Revisions+c.Versions+c.Referrers == 0:
+		fmt.Fprintf(&b, "namespace %s: nothing was deleted\n", c.Namespace)
 	default:
 		fmt.Fprintf(&b, "namespace %s: deleted %s\n", c.Namespace, gcCounts(c))
 	}

@@ -20,7 +20,7 @@ func TestGCThatEndsEarly(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		if r.URL.Path == "/api/v1/namespaces" {
 			json.NewEncoder(w).Encode(api.NamespaceList{Namespaces: []api.Namespace{
-				{Name: "a", State: api.NamespaceActive}, {Name: "b", State: api.NamespaceActive},
+				{Name: "a", State: api.NamespaceActive}, {Name: "b", State: api.NamespaceActive}, {Name: "c", State: api.NamespaceActive},
 			}})
 			return
 		}
@@ -32,14 +32,17 @@ func TestGCThatEndsEarly(t *testing.T) {
 		if c.Namespace == "a" {
 			c.State, c.Problem = api.CollectionFailed, &api.CollectionProblem{Code: api.CodeCorrupt, Detail: detail}
 		}
+		if c.Namespace == "c" {
+			c = api.Collection{Namespace: "c", State: api.CollectionFailed, Policy: c.Policy, Problem: &api.CollectionProblem{Code: api.CodeUnsupported, Detail: "it does not delete"}}
+		}
 		json.NewEncoder(w).Encode(c)
 	}))
 	t.Cleanup(server.Close)
 	got := gsq(t, []string{"GSQ_SERVER=" + server.URL}, "", "gc", "-A")
-	if got.code != exitError || got.err != "gsq: namespace a: "+detail+"\n" {
+	if got.code != exitError || got.err != "gsq: namespace a: "+detail+"\nnamespace c: it does not delete\n" {
 		t.Errorf("code %d, error %q", got.code, got.err)
 	}
-	for _, want := range []string{"namespace a: deleted 9 revisions, ", "namespace b: deleted 9 revisions, ", "the registry has freed 7 bytes"} {
+	for _, want := range []string{"namespace a: deleted 9 revisions, ", "namespace b: deleted 9 revisions, ", "the registry has freed 7 bytes", "namespace c: nothing was deleted\n"} {
 		if !strings.Contains(got.out, want) {
 			t.Errorf("output %q, want %q", got.out, want)
 		}

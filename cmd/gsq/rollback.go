@@ -121,7 +121,7 @@ func rollBackNamespace(ctx context.Context, p process, o rollbackOptions) error 
 	}
 	answer, err := c.RollBackNamespace(ctx, o.scope.namespace, request)
 	if client.IsCode(err, api.CodeConfirm) {
-		return withHint(err, `"gsq rollback --to %s --dry-run" shows what would be deleted; --yes --confirm does it`, o.to)
+		return withHint(unconfirmed(err), `"gsq rollback --to %s --dry-run" shows what would be deleted; --yes --confirm does it`, o.to)
 	}
 	if err != nil {
 		return advisePast(err)

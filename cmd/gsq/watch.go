@@ -77,7 +77,7 @@ func runWatch(ctx context.Context, p process, o watchOptions) error {
 	shown := 0
 	for commit, err := range c.Watch(ctx, o.scope.namespace, options) {
 		if err != nil {
-			return advise(err)
+			return adviseWatch(ctx, c, o, options.From, err)
 		}
 		if err := printEvent(p.Out, o.output.value, commit); err != nil {
 			return err
@@ -87,6 +87,18 @@ func runWatch(ctx context.Context, p process, o watchOptions) error {
 		}
 	}
 	return nil
+}
+
+// adviseWatch tells of a --from that is too late what the last revision is: the
+// server's answer is about the revision before it, and a parameter.
+func adviseWatch(ctx context.Context, c *client.Client, o watchOptions, from int64, err error) error {
+	if from > 0 && client.IsCode(err, api.CodeInvalid) {
+		last, failed := c.Revision(ctx, o.scope.namespace, "latest")
+		if failed == nil && from > last.Number+1 {
+			return fmt.Errorf("--from %s: the last revision of namespace %s is r%d; --from r%d, or none, begins with the next one", o.from, o.scope.namespace, last.Number, last.Number+1)
+		}
+	}
+	return advise(err)
 }
 
 // printEvent prints a revision on a line.
