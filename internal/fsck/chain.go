@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -350,34 +349,6 @@ func (c *chain) checkFirst(ctx context.Context) error {
 			}
 			return err != nil, nil
 		})
-	}
-	return nil
-}
-
-// refresh reads what was committed since the walk began.
-func (c *chain) refresh(ctx context.Context) error {
-	var newer []artifact.Record
-	top := c.fresh
-	for reference := artifact.Latest; ; {
-		l, err := c.light(ctx, reference)
-		if err != nil {
-			return err
-		}
-		if l.rev == nil || l.rev.number <= c.fresh.number {
-			if l.digest != c.fresh.digest {
-				return nil // it does not lead to what was checked
-			}
-			break
-		}
-		if len(newer) == 0 {
-			top = placeOf(l.rev.Thinned)
-		}
-		newer = append(newer, l.rev.Record)
-		reference = l.rev.Record.Parent.String()
-	}
-	c.fresh = top
-	for _, record := range slices.Backward(newer) {
-		c.replay.newer(record)
 	}
 	return nil
 }
