@@ -67,7 +67,7 @@ e2e: build tools ## the end-to-end tests, verbose (RUN=regexp chooses)
 
 .PHONY: soak
 soak: build tools ## the long tests: ledger, backups and end-to-end, at random (RUN=regexp chooses)
-	@go test -race -count=1 -timeout 6h ./internal/ledger -run '$(or $(RUN),TestModel|TestRandomFaults|TestCollectAtRandom)' -rapid.checks=2500 -random-seeds=500
+	@go test -race -count=1 -timeout 6h ./internal/ledger -run '$(or $(RUN),TestModel|TestRandomFaults|TestCollectAtRandom)' -rapid.checks=1500 -random-seeds=200
 	@go test -count=1 -timeout 6h ./internal/backup -run '$(or $(RUN),Kill|TamperedFolders|Vanishes)' -kill-stride 1 -all-ways
 	@go test -v -count=1 -timeout 6h ./e2e/soak/... $(if $(RUN),-run '$(RUN)')
 

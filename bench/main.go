@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"gitops-squared.io/gsq/bench/report"
 )
 
 func main() { os.Exit(run()) }
@@ -39,18 +41,16 @@ func bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r, err := o.measure(ctx, stderr)
-	if err != nil {
-		return err
-	}
-	if err := r.WriteTable(stdout); err != nil {
-		return err
-	}
-	if err := o.write(r); err != nil {
-		return err
-	}
-	if failed := r.Failed(); len(failed) > 0 {
-		return fmt.Errorf("%d of %d rows failed", len(failed), len(r.Rows))
-	}
-	return context.Cause(ctx)
+	return o.measure(ctx, stderr, func(r *report.Report) error {
+		if err := r.WriteTable(stdout); err != nil {
+			return err
+		}
+		if err := o.write(r); err != nil {
+			return err
+		}
+		if failed := r.Failed(); len(failed) > 0 {
+			return fmt.Errorf("%d of %d rows failed", len(failed), len(r.Rows))
+		}
+		return context.Cause(ctx)
+	})
 }

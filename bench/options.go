@@ -76,41 +76,46 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	return o, nil
 }
 
-// measure measures every target, one after the other. A row that fails is in
-// the report; the error says that none could be measured.
-func (o *options) measure(ctx context.Context, log io.Writer) (r *report.Report, err error) {
+// measure measures every target, one after the other, and then has the report
+// told. A row that fails is in the report; the error says that none could be
+// measured, or is tell's.
+func (o *options) measure(ctx context.Context, log io.Writer, tell func(*report.Report) error) (err error) {
 	root, err := toolbox.Root()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	remove, err := gsq.Prepare()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer remove()
 	dir, err := os.MkdirTemp(o.dir, "gsq-bench")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	// At the end, when the report is written: it takes a while.
+	defer func() {
+		fmt.Fprintln(log, "deleting what was stored")
+		err = errors.Join(err, os.RemoveAll(dir))
+	}()
 	if o.profiles != "" {
 		if err := os.MkdirAll(o.profiles, 0o700); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	r = &report.Report{Started: time.Now().UTC().Truncate(time.Second), Sizes: o.sizes, Machine: report.Inspect(dir, root)}
+	r := &report.Report{Started: time.Now().UTC().Truncate(time.Second), Sizes: o.sizes, Machine: report.Inspect(dir, root)}
 	for _, target := range o.targets {
 		s := o.session(target, dir, log)
 		r.Rounds = max(r.Rounds, s.sizes.rounds)
 		r.Rows = append(r.Rows, s.measureAll(ctx)...)
 		r.Plots = append(r.Plots, s.plots...)
 		if err := s.closePlaces(); err != nil {
-			return nil, err
+			return err
 		}
 		s.client.Close()
 	}
 	r.Took = time.Since(r.Started).Truncate(time.Second)
-	return r, nil
+	return tell(r)
 }
 
 func (o *options) session(target, dir string, log io.Writer) *session {

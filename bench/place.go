@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -135,13 +134,12 @@ func (p *place) namespace(what string) string {
 	return fmt.Sprintf("%s-%d", what, p.used)
 }
 
-// closePlaces ends every server and registry, and deletes what they stored
-// here.
+// closePlaces ends every server and registry.
 func (s *session) closePlaces() error {
 	var errs []error
 	for _, p := range s.places {
 		errs = append(errs, p.close())
 	}
 	s.places = nil
-	return errors.Join(append(errs, os.RemoveAll(filepath.Join(s.dir, s.target)))...)
+	return errors.Join(errs...)
 }
