@@ -74,7 +74,7 @@ func TestAgreeToARollback(t *testing.T) {
 		if err := p.agree(t.Context(), rollbackOptions{to: "r2"}, dry); (err == nil) != agrees {
 			t.Errorf("%q: %v", answer, err)
 		}
-		for _, want := range []string{"- shop/db would be deleted", "~ shop/web would be updated", "+   size: small", "back to r2? 2 resources change, 1 of them are deleted. [y/N]"} {
+		for _, want := range []string{"- shop/db would be deleted", "~ shop/web would be updated", "+   size: small", "back to r2? To change: 2 resources, to delete among them: 1. [y/N]"} {
 			if !strings.Contains(shown.String(), want) {
 				t.Errorf("%q is not shown:\n%s", want, shown.String())
 			}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -96,10 +95,10 @@ func (r fsckReport) total() string {
 	s := r.Summary
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s under %s: %s with %s, %s of resources, %s; %s in %s\n", r.Registry, r.Prefix,
-		counted(int64(s.Namespaces), "namespace"), counted(s.Revisions, "revision"), counted(s.Versions, "version"), counted(s.Deployments, "deployment record"),
+		plural(int64(s.Namespaces), "namespace"), plural(s.Revisions, "revision"), plural(s.Versions, "version"), plural(s.Deployments, "deployment record"),
 		volume(s.Bytes, r.took), r.took.Round(time.Millisecond))
 	if s.Thinned > 0 {
-		fmt.Fprintf(&b, "%s thinned, and verified from checkpoints; %s gone with them\n", counted(s.Thinned, "revision"), counted(s.ThinnedVersions, "version"))
+		fmt.Fprintf(&b, "%s thinned, and verified from checkpoints; %s gone with them\n", plural(s.Thinned, "revision"), plural(s.ThinnedVersions, "version"))
 	}
 	switch {
 	case s.Truncated:
@@ -107,7 +106,7 @@ func (r fsckReport) total() string {
 	case s.Errors+s.Warnings+s.Infos == 0:
 		b.WriteString("nothing is wrong\n")
 	default:
-		fmt.Fprintf(&b, "found %s, %s, %s\n", counted(int64(s.Errors), "error"), counted(int64(s.Warnings), "warning"), counted(int64(s.Infos), "info"))
+		fmt.Fprintf(&b, "found %s, %s, %s\n", plural(int64(s.Errors), "error"), plural(int64(s.Warnings), "warning"), plural(int64(s.Infos), "info"))
 	}
 	return b.String()
 }
@@ -120,13 +119,6 @@ func (r fsckReport) incomplete(p process, o fsckOptions) error {
 	return r.printFindings(p.Out)
 }
 
-func counted(n int64, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return strconv.FormatInt(n, 10) + " " + what
-}
-
 // fsckProgress shows how far a check is, on a terminal.
 func fsckProgress(p process) (show func(fsck.Summary), stop func()) {
 	if !p.terminal() {
@@ -136,9 +128,9 @@ func fsckProgress(p process) (show func(fsck.Summary), stop func()) {
 	return func(s fsck.Summary) {
 			of := ""
 			if s.OfNamespaces > 0 {
-				of = fmt.Sprintf("%d of %s, ", s.Namespaces, counted(int64(s.OfNamespaces), "namespace"))
+				of = fmt.Sprintf("%d of %s, ", s.Namespaces, plural(int64(s.OfNamespaces), "namespace"))
 			}
-			fmt.Fprintf(p.Err, "\r\x1b[K%s%s, %s, %s; %s", of, counted(s.Revisions, "revision"), counted(s.Versions, "version"), volume(s.Bytes, time.Since(began)), counted(int64(s.Errors+s.Warnings+s.Infos), "finding"))
+			fmt.Fprintf(p.Err, "\r\x1b[K%s%s, %s, %s; %s", of, plural(s.Revisions, "revision"), plural(s.Versions, "version"), volume(s.Bytes, time.Since(began)), plural(int64(s.Errors+s.Warnings+s.Infos), "finding"))
 		}, func() {
 			fmt.Fprint(p.Err, "\r\x1b[K")
 		}

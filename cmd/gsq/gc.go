@@ -170,7 +170,7 @@ func printCollection(p process, c *api.Collection) error {
 	return err
 }
 
-func plural(n int, noun string) string {
+func plural[N int | int64](n N, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

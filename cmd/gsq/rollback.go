@@ -146,7 +146,7 @@ func (p process) agree(ctx context.Context, o rollbackOptions, dry *api.Rollback
 			deleted++
 		}
 	}
-	yes, err := p.ask(ctx, fmt.Sprintf("Roll namespace %s back to %s? %d resources change, %d of them are deleted.", dry.Namespace, o.to, dry.RolledBack, deleted))
+	yes, err := p.ask(ctx, fmt.Sprintf("Roll namespace %s back to %s? To change: %s, to delete among them: %d.", dry.Namespace, o.to, plural(dry.RolledBack, "resource"), deleted))
 	switch {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("interrupted: nothing was rolled back: %w", err)
