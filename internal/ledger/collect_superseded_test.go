@@ -27,6 +27,8 @@ type sleeper struct {
 	thawed chan struct{}                                 // closed to continue
 	once   sync.Once
 	late   atomic.Int64 // deletions that are sent after the thaw because they had been begun
+
+	mu sync.Mutex // of at, as requests are sent several at once
 }
 
 func newSleeper(r registry.Registry, at func(faulty.Kind, string, digest.Digest) bool) *sleeper {
@@ -35,7 +37,10 @@ func newSleeper(r registry.Registry, at func(faulty.Kind, string, digest.Digest)
 
 // pass waits while the process is frozen. It reports whether it did.
 func (f *sleeper) pass(kind faulty.Kind, repo string, d digest.Digest) bool {
-	if f.at(kind, repo, d) {
+	f.mu.Lock()
+	freezes := f.at(kind, repo, d)
+	f.mu.Unlock()
+	if freezes {
 		f.once.Do(func() { close(f.frozen) })
 	}
 	select {
